@@ -1,0 +1,39 @@
+/* What is true on a server: the folder `deploy.path` and what lies in it. Only the
+ * agent opens it; it is drawn here because people may need it with mv and ln.
+ *
+ *	current -> releases/000042-3fa9c1d20b7e
+ *	releases/000042-3fa9c1d20b7e/       an activation: number, first 12 digits of the release
+ *	shared/
+ *	.lockstep/                  0700, owned by the deploy user
+ *		lock                flocked while an agent holds the lease; its text says who
+ *		state               layout, place id, project, environment, epoch, next number, pending
+ *		journal             one sealed record a line, only ever appended
+ *		manifests/NAME      an activation's own manifest (with stat signatures)
+ *		manifests/release-HEX   a release's manifest
+ *		prepare/NAME/       an activation that is not complete yet
+ *		objects/HEX         content no activation shows (covered, generated, pristine sides)
+ *		aside/DEPLOYMENT/   hand-edited files as they were found
+ *		trash/              what could not be removed
+ *		hooks/              process groups of running hooks (pid, start time)
+ *		agent-HEX           this program
+ *
+ * Order of durability in a deployment:
+ *	1. lock held, epoch + 1 in `state` (replaced durably)
+ *	2. `state` gets the pending deployment, before anything else is created
+ *	3. prepare/NAME filled, everything below it synced
+ *	4. prepare/NAME renamed to releases/NAME, both folders synced
+ *	5. journal `prepared` synced
+ *	6. journal `commit` synced, on the decision server only
+ *	7. current.new renamed over current, folder synced, journal `activated` synced
+ *	8. journal `verified` (the receipt) synced, then pending removed from `state`
+ * A crash after 2 to 5 leaves the old activation live and something ABANDON
+ * clears; after 6 recovery goes forward, after a `go-back` line it goes back.
+ * `current` decides over the journal, the journal over `state`. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "codec/digest.h"
+#include "codec/record.h"
+
+enum { PLACE_LAYOUT = 1, PLACE_NAME_LEN = 19 }; /* "000042-3fa9c1d20b7e" */

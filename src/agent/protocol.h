@@ -1,0 +1,196 @@
+/* The conversation between controller and agent. Pure: types, encoding, decoding
+ * and which message may follow which. No I/O. Both ends are built from this
+ * file, and a controller only ever talks to the agent with its own digest, so
+ * the protocol has no versions; only the layout on the server has (place.h).
+ *
+ * Every message is one frame (codec/frame.h). All but the *_DATA messages carry
+ * one record (codec/record.h) as payload; the keys are listed beside each type.
+ * Digests are 64 hex digits, times milliseconds since 1970 UTC. Paths and
+ * commands travel as record values, so they may hold any byte.
+ *
+ * Starting
+ *	The agent is started as `agent-<digest> serve PLACE` or `... observe PLACE`
+ *	with the conversation on standard input and output, and speaks first:
+ *
+ *	A → C  HELLO, one ACTIVATION for each kept activation (newest first),
+ *	       at most one PENDING, then READY
+ *
+ * Observing (no lock, changes nothing; `observe` allows only these):
+ *	C → A  SCAN         A → C  EDIT…, SCANNED
+ *	C → A  JOURNAL      A → C  LINE…, DONE
+ *	C → A  MANIFEST_GET A → C  MANIFEST_DATA…, DONE      (a release the place has)
+ *	C → A  OBJECT_GET   A → C  OBJECT_DATA…, DONE        (fetching a release back)
+ *	C → A  CHECK        A → C  PROBLEM…, DONE            (`server check`)
+ *	C → A  USES         A → C  USE…, DONE
+ *
+ * Changing (only after LEASE was granted):
+ *	C → A  LEASE                       A → C  [WAITING…] LEASED, ACTIVATION…, PENDING?, READY | REFUSED
+ *	C → A  PREPARE, MANIFEST_DATA…, OBJECT_DATA…, OFFERED
+ *	                                   A → C  [PROGRESS…] NEED… LACKING | PREPARED | REFUSED
+ *	C → A  OBJECT_DATA…, OFFERED       again, until PREPARED
+ *	C → A  RESTORE                     A → C  as PREPARE (no data follows the request itself)
+ *	C → A  DECIDE                      A → C  DONE | REFUSED      decision server only
+ *	C → A  ACTIVATE | REVERT           A → C  ACTIVATED | REFUSED
+ *	C → A  RELOAD                      A → C  [OUTPUT…] RELOADED | REFUSED
+ *	C → A  RUN                         A → C  [OUTPUT…] RAN | REFUSED
+ *	C → A  RELAY_OPEN                  A → C  RELAY_OPENED | REFUSED
+ *	       RELAY_DATA both ways, RELAY_CLOSE both ways
+ *	C → A  RECORD | ABANDON            A → C  DONE | REFUSED
+ *	C → A  PRUNE                       A → C  PRUNED | REFUSED
+ *	C → A  PING                        A → C  PONG                at any time, also while busy
+ *	C → A  BYE                         the agent releases the lock and exits
+ *
+ * One request is under way at a time; PING, PONG and relay data excepted.
+ * REFUSED ends a request, never the conversation; an agent that meets a frame it
+ * cannot accept answers REFUSED code=2 and exits. */
+#pragma once
+
+#include "base/arena.h"
+#include "codec/digest.h"
+#include "codec/frame.h"
+#include "codec/record.h"
+
+enum message_type {
+	/* agent → controller */
+	MSG_HELLO = 1,     /* layout= place_id= project= environment= epoch= next= live= (name of the
+	                    * activation `current` shows; empty: none) foreign= (1: `current` shows
+	                    * something that is not ours) fresh= (1: there is no .lockstep yet)
+	                    * path= (absolute, resolved) user= uid= host= system= arch= ssh_address= (the
+	                    * server's own address of this connection) free_bytes= free_files= */
+	MSG_ACTIVATION,    /* number= name= release= config= deployment= commit= subject= by= at= plan= kind=
+	                    * verdict= (prepared | activated | live | verified | failed | reverted)
+	                    * receipt= (http | command | none; empty when not verified) verified_at= */
+	MSG_PENDING,       /* deployment= name= number= release= config= plan= by= at= previous=
+	                    * decision_place= (place_id of the decision server) decision_server= (its text)
+	                    * servers= (repeated) decided= (commit | go-back | empty: as this server's journal
+	                    * knows) phase= (begun | prepared | activated | reverted) */
+	MSG_READY,         /* no keys */
+	MSG_EDIT,          /* path= kind= (changed | added | removed | mode | type) seen= expected= (digests)
+	                    * owner= modified= activation= */
+	MSG_SCANNED,       /* files= edits= hashed= (files that had to be hashed) live= */
+	MSG_LINE,          /* line= (one journal line without its newline) */
+	MSG_MANIFEST_DATA, /* both ways: bytes of one zstd frame whose prefix is the last
+	                    * COMPRESS_PREFIX_MAX bytes at most of the manifest named by base= of PREPARE
+	                    * or MANIFEST_GET (empty: no prefix); longer manifests are never a base */
+	MSG_OBJECT_DATA,   /* both ways: bytes of the object stream, see below */
+	MSG_DONE,          /* keys as the request says */
+	MSG_PROBLEM,       /* severity= (ok | warn | bad) what= why= hint= */
+	MSG_USE,           /* pid= name= (of the activation) what= (cwd | exe | root | map) command= */
+	MSG_WAITING,       /* held_by= since= deployment=   while LEASE waits: once, then every 5 s */
+	MSG_LEASED,        /* epoch= place_id= next=  */
+	MSG_REFUSED,       /* code= (enum err_code) text= hint=   for LEASE also held_by= since= deployment= */
+	MSG_PROGRESS,      /* files= files_total= bytes= bytes_total= step= (link | receive | hash | sync) */
+	MSG_NEED,          /* digest= repeated (at most NEED_MAX a message) */
+	MSG_LACKING,       /* count= bytes=    ends a list of NEED */
+	MSG_PREPARED,      /* name= number= files= linked= copied= received= received_bytes= healed= edits= */
+	MSG_ACTIVATED,     /* name= (empty after a REVERT to nothing) previous= at= */
+	MSG_OUTPUT,        /* stream= (out | err) text= */
+	MSG_RELOADED,      /* kind= proved= (proved | draining | not_checked) why= processes= */
+	MSG_RAN,           /* status= signal= timed_out= duration_ms= */
+	MSG_RELAY_OPENED,  /* id= address= */
+	MSG_PRUNED,        /* removed= (repeated) trashed= (repeated) in_use= (repeated) problem= */
+	MSG_PONG,          /* no keys */
+
+	/* controller → agent */
+	MSG_SCAN = 64,     /* deep= (1: hash every file, do not trust stat signatures) */
+	MSG_JOURNAL,       /* last= (so many lines at most, oldest first; 0: all)   DONE lines= */
+	MSG_MANIFEST_GET,  /* release= base=      DONE bytes=, or REFUSED code 5 */
+	MSG_OBJECT_GET,    /* digest= repeated (≤ NEED_MAX)    DONE found= missing= (repeated digests) */
+	MSG_CHECK,         /* user= reload= (repeated) shared_file= (repeated) link=    DONE bad= warn= */
+	MSG_USES,          /* no keys             DONE count= */
+	MSG_LEASE,         /* project= environment= by= deployment= wait_ms= take_over= (1) */
+	MSG_PREPARE,       /* epoch= deployment= plan= kind= (deploy | promote | rollback | hotfix) release=
+	                    * base= config= commit= subject= by= reason= commit_time= (seconds) expect= (name of
+	                    * the live activation the plan saw; empty: none) decision_place= decision_server=
+	                    * servers= (repeated) link= (auto | copy) shared_dir= shared_file= generated= (all
+	                    * repeated) tree= recipe= build_key= platform= manifest_bytes= (decoded size) */
+	MSG_OFFERED,       /* epoch=   everything the controller believes to be lacking has been sent */
+	MSG_RESTORE,       /* as PREPARE, plus from= (name of a kept activation): hashes every file, heals */
+	MSG_DECIDE,        /* epoch= deployment= decision= (commit | go-back) why= */
+	MSG_ACTIVATE,      /* epoch= deployment= expect= */
+	MSG_REVERT,        /* epoch= deployment=   to what was live before it; idempotent */
+	MSG_RELOAD,        /* epoch= deployment= spec= (as in lockstep.yml) timeout_ms= away_from= (name of the
+	                    * activation no process may still use) */
+	MSG_RUN,           /* epoch= deployment= point= (hook point or "health") index= command= as= timeout_ms=
+	                    * dir= (live | prepared | place) env= (repeated NAME=VALUE) on_retry= (run|skip|ask) */
+	MSG_RECORD,        /* epoch= event= (verified | live | failed | restored | note) and any other keys: the
+	                    * journal line; verified, live, failed and restored also end the pending deployment */
+	MSG_ABANDON,       /* epoch= deployment=   drops a prepared activation that was not activated */
+	MSG_PRUNE,         /* epoch= keep= */
+	MSG_PING,          /* no keys */
+	MSG_BYE,           /* no keys */
+	MSG_RELAY_OPEN,    /* id= host= (a literal address, "localhost", or empty: the server's own address)
+	                    * port= timeout_ms= */
+	MSG_RELAY_CLOSE,   /* both ways: id= */
+	MSG_RELAY_DATA,    /* both ways: u32 id (little endian), then bytes */
+};
+
+/* The object stream: one zstd stream over the OBJECT_DATA payloads of one offer
+ * (from PREPARE or LACKING up to OFFERED; for OBJECT_GET up to DONE), decoded to
+ *
+ *	 0      1                33                41           73
+ *	+------+----------------+-----------------+------------+---------+
+ *	| kind | sha256 (32)    | length (u64 le) | base (32)  | content |
+ *	+------+----------------+-----------------+------------+---------+
+ *
+ * OBJECT_PLAIN: `length` bytes of content follow; there is no base field.
+ * OBJECT_DELTA: `base` is an object the receiver has; content is `length` bytes of
+ *	one zstd frame whose prefix is that object's content (which is at most
+ *	COMPRESS_PREFIX_MAX long). The decoded size is the manifest's.
+ * OBJECT_END: one byte, nothing follows. An offer without OBJECT_DATA is empty.
+ * The receiver knows each object's size from the manifest and refuses others.
+ * An object whose base is unusable is skipped and becomes a NEED. */
+enum object_kind { OBJECT_PLAIN = 'p', OBJECT_DELTA = 'd', OBJECT_END = '.' };
+enum { OBJECT_HEADER_MAX = 73, NEED_MAX = 256 };
+
+struct message_kind {
+	enum message_type type;
+	const char *name;
+	bool from_agent;
+	bool from_controller;
+	bool observing;   /* allowed to an agent started with `observe` */
+	bool needs_lease;
+	bool is_data;     /* the payload is bytes, not a record */
+};
+extern const struct message_kind message_kinds[];
+extern const size_t message_kind_count;
+const struct message_kind *message_kind_find(uint8_t type); /* NULL for an unknown type */
+
+/* The order of messages, as seen from either end: feed it every message sent or
+ * received; it refuses what may not come now. */
+enum talk_state { TALK_GREETING, TALK_IDLE, TALK_ASKED, TALK_OFFERING, TALK_OVER };
+struct talk {
+	enum talk_state state;
+	bool leased;
+	bool observing;
+	uint8_t request;     /* the type under way in TALK_ASKED and TALK_OFFERING */
+	uint64_t data_bytes; /* of the offer under way, for limits */
+};
+void talk_init(struct talk *talk, bool observing);
+int talk_from_controller(struct talk *talk, uint8_t type, size_t payload_len, struct err *err) CHECKED;
+int talk_from_agent(struct talk *talk, uint8_t type, size_t payload_len, struct err *err) CHECKED;
+
+/* The object stream decoder: pure, bounded memory, fed decompressed bytes. */
+struct object_header {
+	enum object_kind kind;
+	struct digest digest;
+	struct digest base;
+	uint64_t length;
+};
+struct object_stream {
+	uint8_t header[OBJECT_HEADER_MAX];
+	size_t header_len;
+	uint64_t remaining; /* of the content under way */
+	bool in_content;
+	bool ended;
+};
+struct object_sink {
+	int (*begin)(void *context, const struct object_header *header, struct err *err);
+	int (*content)(void *context, struct slice bytes, struct err *err);
+	int (*end)(void *context, struct err *err);
+	void *context;
+};
+void object_stream_init(struct object_stream *stream);
+int object_stream_feed(struct object_stream *stream, struct slice bytes, const struct object_sink *sink,
+		       struct err *err) CHECKED;
+void object_header_put(struct buf *out, const struct object_header *header);
