@@ -1,0 +1,196 @@
+/* `lockstep.yml`, read, checked and resolved: what the engine works on. A struct
+ * project exists only when the whole file is right; nothing of a refused file
+ * takes effect. Everything lives in the caller's arena.
+ *
+ * Rows: project_keys.c (the top), build_keys.c, delivery_keys.c (what stands under
+ * `deploy` and may be replaced by an environment), environment_keys.c. */
+#pragma once
+
+#include "doc/key.h"
+#include "project/place.h"
+#include "values/config_set.h"
+
+#define PROJECT_FILE "lockstep.yml"
+
+/* ---- build ---- */
+
+enum build_sandbox { SANDBOX_AUTO = 1, SANDBOX_NONE };
+
+struct project_build {
+	const struct node *node; /* NULL: no `build` in the file */
+	struct str_list run;	 /* shell commands, in order */
+	const char *image;	 /* NULL: no container */
+	struct str_list secrets; /* names of variables */
+	struct str_list cache;	 /* folders kept between builds, relative, clean */
+	const char *output;	 /* folder of the tree that becomes the release; "." */
+	struct str_list exclude; /* patterns in git's dialect (project/ignore.h) */
+	int64_t timeout_ms;
+	uint64_t memory;     /* bytes; 0: no limit */
+	uint64_t output_max; /* bytes of log */
+	int sandbox;	     /* enum build_sandbox */
+	bool network;
+	LIST_OF(struct value) env; /* plain variables of the build, in file order */
+};
+
+/* ---- delivery: under `deploy`, and under an environment ---- */
+
+enum health_kind { HEALTH_UNSET = 0, HEALTH_NONE, HEALTH_URL, HEALTH_COMMAND };
+
+struct health {
+	const struct node *node;
+	enum health_kind kind;
+	const char *url;  /* in an environment: interpolated */
+	int64_t status;	  /* 0: any of 200..399 */
+	const char *body; /* a part of the body; NULL: not looked at */
+	int64_t within_ms;
+	const char *address; /* host:port to connect to instead of the server itself; or NULL */
+	const char *command; /* shell command, run in the activation on each server */
+	bool none;	     /* for decoding only: see kind */
+};
+
+enum reload_kind { RELOAD_NONE = 1, RELOAD_SYSTEMD, RELOAD_SUPERVISOR, RELOAD_PIDFILE, RELOAD_COMMAND };
+
+struct reload {
+	const char *group; /* NULL: all servers */
+	enum reload_kind kind;
+	const char *subject; /* unit, program, path of the pid file, shell command; NULL for none */
+	int signal;	     /* RELOAD_PIDFILE; SIGHUP unless given */
+	const char *text;    /* as written */
+	struct origin origin;
+};
+
+enum hook_point {
+	HOOK_BEFORE_BUILD,
+	HOOK_AFTER_BUILD,
+	HOOK_BEFORE_PREPARE,
+	HOOK_AFTER_PREPARE,
+	HOOK_BEFORE_ACTIVATE,
+	HOOK_AFTER_ACTIVATE,
+	HOOK_AFTER_LIVE,
+	HOOK_ON_FAILURE,
+	HOOK_ON_GO_BACK,
+	HOOK_POINTS,
+};
+const char *hook_point_name(enum hook_point point);
+
+enum hook_where { HOOK_EACH = 1, HOOK_ONCE };
+enum hook_retry { HOOK_RETRY_ASK = 1, HOOK_RETRY_RUN, HOOK_RETRY_SKIP };
+
+struct hook {
+	const struct node *node;
+	const char *run;   /* shell command */
+	int where;	   /* enum hook_where */
+	const char *group; /* NULL: all */
+	const char *as;	   /* user; NULL: the one we log in as */
+	int64_t timeout_ms;
+	int on_retry;		/* enum hook_retry */
+	const char *on_go_back; /* shell command; NULL: nothing */
+};
+
+struct hook_list {
+	struct hook *items;
+	size_t count;
+};
+
+enum link_mode { LINK_AUTO = 1, LINK_COPY };
+
+struct delivery {
+	const struct node *node; /* the map it stands in; NULL: absent */
+	const char *path;	 /* for servers without one of their own; NULL: none */
+	struct str_list shared_dirs;
+	struct str_list shared_files;
+	struct str_list generated;
+	const char *user;	       /* who runs the application; NULL: not said */
+	LIST_OF(struct reload) reload; /* empty: not said */
+	struct health health;
+	int64_t keep;
+	int link; /* enum link_mode */
+	struct {
+		const struct node *node;
+		struct hook_list points[HOOK_POINTS];
+	} hooks;
+};
+
+/* ---- environments ---- */
+
+enum trigger_kind { TRIGGER_MANUAL = 1, TRIGGER_PUSH, TRIGGER_TAG };
+
+struct deploy_on {
+	const struct node *node;
+	enum trigger_kind kind; /* TRIGGER_MANUAL when `deploy_on` is absent */
+	const char *push;	/* branch pattern (fnmatch); NULL unless TRIGGER_PUSH */
+	const char *tag;	/* tag pattern (fnmatch); NULL unless TRIGGER_TAG */
+	bool manual;		/* for decoding only: see kind */
+};
+
+struct server {
+	struct place place; /* complete: its path is resolved */
+	const char *group;  /* NULL: belongs to every group */
+};
+
+struct environment {
+	const struct node *node;
+	const char *name;
+	struct deploy_on deploy_on;
+	struct str_list promote_from; /* names of environments; empty: none */
+	const char *ref; /* what `deploy` takes when no ref is given; NULL: see environment_default_ref */
+	LIST_OF(struct server) servers; /* in file order; at least one */
+	struct str_list groups;		/* names used in `servers`; empty for a flat list */
+	struct config_set values;
+	/* Resolved: the environment's own keys, the others from `deploy`;
+	 * health.url and health.address interpolated. */
+	struct delivery delivery;
+	/* As written, before resolving. For decoding only. */
+	LIST_OF(struct server_group) written_servers;
+	LIST_OF(struct value) written_values;
+};
+
+struct server_group {
+	const char *name;
+	struct str_list servers;
+	const struct node *node; /* the list */
+};
+
+struct project {
+	const struct node *node;
+	const char *file; /* as opened, for messages */
+	const char *dir;  /* folder of the file, absolute; NULL when the text came from elsewhere */
+	int64_t version;
+	const char *name;
+	const char *source; /* URL or path; relative paths are relative to dir */
+	struct project_build build;
+	struct delivery deploy;			  /* project-wide defaults, not interpolated */
+	LIST_OF(struct environment) environments; /* in file order; at least one */
+};
+
+/* `path`: a folder (its lockstep.yml), a file, or NULL: the current folder and
+ * those above it. -1: err says what and where in short; every mistake stands in
+ * `diags`, sorted. */
+int project_load(struct arena *arena, const char *path, struct project **out, struct diags *diags,
+		 struct err *err) CHECKED;
+/* The same for a text that was read elsewhere, such as a file of a commit. */
+int project_parse(struct arena *arena, const char *file_name, struct slice text, struct project **out,
+		  struct diags *diags, struct err *err) CHECKED;
+
+/* NULL when there is none of that name. */
+const struct environment *project_environment(const struct project *project, const char *name);
+/* The same, with an error that names the nearest (ERR_NOT_FOUND). */
+int project_find_environment(const struct project *project, const char *name, const struct environment **out,
+			     struct err *err) CHECKED;
+/* Environments such that each stands after those it is promoted from; otherwise
+ * in file order. Array of project->environments.count pointers in the arena. */
+const struct environment **project_order(struct arena *arena, const struct project *project);
+
+/* The ref a deployment takes when none is named: `ref`; else the branch of
+ * `deploy_on.push` when it is not a pattern; else "HEAD". */
+const char *environment_default_ref(const struct environment *environment);
+/* Whether a push to this full ref (refs/heads/…, refs/tags/…) deploys here. */
+bool environment_triggered_by(const struct environment *environment, const char *full_ref);
+/* Whether the server belongs to the group (NULL: all). */
+bool server_in_group(const struct server *server, const char *group);
+/* The reload of one server's group; NULL when nothing is said. */
+const struct reload *environment_reload(const struct environment *environment, const struct server *server);
+
+/* Printed from the rows. */
+void project_print_schema(struct buf *out);
+void project_print_reference(struct buf *out);
