@@ -1,0 +1,296 @@
+/* One connection to one server: starts the agent there (over the user's `ssh`, or
+ * as a child for local places) and speaks the conversation of agent/protocol.h
+ * with it. Asynchronous over a loop: a request is begun, and while the loop turns
+ * it ends in a result or an error. Most callers want fleet.h, which does this for
+ * all servers of an environment and waits.
+ *
+ * Results and everything they point to live in the link until it is closed. */
+#pragma once
+
+#include "agent/protocol.h"
+#include "net/loop.h"
+#include "store/store.h"
+#include "target/address.h"
+#include "target/events.h"
+
+struct link;
+
+enum link_status {
+	LINK_CONNECTING = 1, /* up to READY */
+	LINK_IDLE,	     /* a request may be begun */
+	LINK_BUSY,	     /* one is under way */
+	LINK_LOST,	     /* never connected, or the line was lost: link_failure says why */
+	LINK_CLOSED,	     /* BYE was sent */
+};
+
+/* --- what a server says ------------------------------------------------------ */
+
+/* As MSG_HELLO; texts are "" when absent. */
+struct server_hello {
+	uint64_t layout, epoch, next, uid, free_bytes, free_files;
+	const char *place_id, *project, *environment;
+	const char *live; /* name of the live activation, "" for none */
+	bool foreign;	  /* `current` shows something that is not ours */
+	bool fresh;	  /* there is no .lockstep yet */
+	const char *path; /* absolute, resolved */
+	const char *user, *host, *system, *arch, *ssh_address;
+};
+
+/* As MSG_ACTIVATION. */
+struct server_activation {
+	uint64_t number;
+	const char *name;
+	struct digest release;
+	char release_hex[DIGEST_HEX_LEN + 1];
+	const char *config, *deployment, *commit, *subject, *by, *plan, *kind;
+	const char *verdict; /* prepared | activated | live | verified | failed | reverted */
+	const char *receipt; /* http | command | none; "" when not verified */
+	int64_t at, verified_at;
+};
+
+/* As MSG_PENDING. */
+struct server_pending {
+	const char *deployment, *name, *release, *config, *plan, *by, *previous;
+	const char *decision_place, *decision_server;
+	const char *decided; /* commit | go-back | "" as this server's journal knows */
+	const char *phase;   /* begun | prepared | activated | reverted */
+	const char *const *servers;
+	size_t server_count;
+	uint64_t number;
+	int64_t at;
+};
+
+/* What is true on the server, as of the greeting or of the last LEASE. */
+struct server_state {
+	struct server_hello hello;
+	const struct server_activation *activations; /* newest first */
+	size_t activation_count;
+	const struct server_pending *pending; /* NULL: none */
+};
+
+struct server_edit {
+	const char *path; /* may hold any byte but NUL */
+	const char *kind; /* changed | added | removed | mode | type */
+	const char *seen, *expected, *owner, *activation;
+	int64_t modified;
+};
+
+struct server_problem {
+	const char *severity; /* ok | warn | bad */
+	const char *what, *why, *hint;
+};
+
+struct server_use {
+	uint64_t pid;
+	const char *name, *what, *command;
+};
+
+/* --- requests and results ----------------------------------------------------- */
+
+struct text_list {
+	const char *const *items;
+	size_t count;
+};
+
+struct lease_request {
+	const char *project, *environment, *by, *deployment;
+	int64_t wait_ms; /* 0: do not wait for somebody else's deployment */
+	bool take_over;
+};
+struct lease_result {
+	uint64_t epoch, next;
+	const char *place_id;
+	/* When refused (ERR_CONFLICT) by a holder: */
+	const char *held_by, *held_deployment;
+	int64_t held_since;
+};
+
+/* PREPARE, and RESTORE when `from` is set. Texts may be NULL: left out. */
+struct prepare_request {
+	const char *deployment, *plan, *kind; /* deploy | promote | rollback | hotfix */
+	struct digest release;
+	const char *config, *commit, *subject, *by, *reason;
+	int64_t commit_time; /* seconds */
+	const char *expect;  /* name of the live activation the plan saw; NULL or "": none */
+	const char *decision_place, *decision_server;
+	struct text_list servers;
+	const char *link_mode; /* auto | copy */
+	struct text_list shared_dirs, shared_files, generated;
+	const char *tree, *recipe, *build_key, *platform;
+	const char *from; /* RESTORE: name of a kept activation */
+};
+struct prepare_result {
+	const char *name;
+	uint64_t number, files, linked, copied, received, received_bytes, healed, edits;
+	uint64_t sent_bytes; /* written to the line for this step, frames included */
+	unsigned rounds;     /* offers made: 1 when the first one was enough */
+};
+
+struct decide_request {
+	const char *deployment;
+	const char *decision; /* commit | go-back */
+	const char *why;
+};
+struct activate_request {
+	const char *deployment;
+	const char *expect; /* ACTIVATE only */
+};
+struct activate_result {
+	const char *name, *previous; /* name: "" after a REVERT to nothing */
+	int64_t at;
+};
+struct reload_request {
+	const char *deployment, *spec, *away_from;
+	int64_t timeout_ms;
+};
+struct reload_result {
+	const char *kind;
+	const char *proved; /* proved | draining | not_checked */
+	const char *why;
+	uint64_t processes;
+};
+struct run_request {
+	const char *deployment, *point, *command, *as;
+	uint64_t index;
+	const char *dir;      /* live | prepared | place */
+	struct text_list env; /* NAME=VALUE; never logged */
+	const char *on_retry; /* run | skip | ask */
+	int64_t timeout_ms;
+};
+/* A command that exits non-zero is a result, not an error of the step. */
+struct run_result {
+	int status, signal;
+	bool timed_out;
+	int64_t duration_ms;
+};
+struct http_request {
+	const char *url;	   /* http: or https:, with the site's own name */
+	const char *connect_host;  /* as seen from the server; NULL or "": its own address */
+	uint16_t connect_port;	   /* 0: the URL's */
+	const char *body_contains; /* NULL: any body */
+	const char *header_name;   /* further proof; NULL: none asked */
+	const char *header_value;
+	int status; /* expected; 0: any 200–299 */
+	int64_t timeout_ms;
+	bool insecure;	     /* do not verify the certificate */
+	const char *ca_file; /* NULL: the system's */
+};
+/* An answer that is not what was asked for is a result, not an error of the step. */
+struct http_result {
+	bool passed;
+	int status;	 /* 0: no answer */
+	const char *why; /* when not passed */
+	int64_t duration_ms;
+};
+struct record_request {
+	const char *event; /* verified | live | failed | restored | note */
+	const char *const *keys;
+	const char *const *values; /* NULL or "" values are left out */
+	size_t count;
+};
+struct check_request {
+	const char *user, *link_mode;
+	struct text_list reloads, shared_files;
+};
+struct scan_result {
+	uint64_t files, hashed, edit_count;
+	const char *live;
+	const struct server_edit *edits; /* at most LINK_LIST_MAX are kept; edit_count counts all */
+	size_t edits_kept;
+};
+struct prune_result {
+	struct text_list removed, trashed, in_use;
+	const char *problem;
+};
+struct journal_result {
+	const char *const *lines; /* oldest first; the last LINK_LIST_MAX at most */
+	size_t count;
+};
+struct check_result {
+	const struct server_problem *problems;
+	size_t count;
+	uint64_t bad, warn;
+};
+struct uses_result {
+	const struct server_use *uses;
+	size_t count;
+};
+struct fetch_result {
+	struct manifest manifest; /* of the release that is now in the store, whole and durable */
+	uint64_t objects, bytes;  /* received */
+};
+
+enum { LINK_LIST_MAX = 20000 };
+
+/* The latest result of each kind; zero when there was none. */
+struct link_results {
+	struct lease_result lease;
+	struct prepare_result prepare;
+	struct activate_result activate; /* of ACTIVATE and REVERT */
+	struct reload_result reload;
+	struct run_result run;
+	struct http_result http;
+	struct scan_result scan;
+	struct prune_result prune;
+	struct journal_result journal;
+	struct check_result check;
+	struct uses_result uses;
+	struct fetch_result fetch;
+};
+
+/* --- the connection ------------------------------------------------------------ */
+
+struct offers; /* compressed object streams shared by links: target/offer.h */
+
+struct link_options {
+	struct place_address address; /* copied */
+	size_t index;		      /* for events */
+	bool observe;		      /* changes nothing on the server, leaves nothing behind */
+	int64_t silence_ms;	      /* the line is lost after so much silence; 0: 30 s */
+	const char *ssh;	      /* program and first words; NULL: $LOCKSTEP_SSH, else "ssh" */
+	struct target_events events;
+	void (*changed)(void *context, struct link *link); /* a request ended, or the line was lost */
+	void *context;
+};
+
+/* Begins to connect. Whatever goes wrong shows in the status and link_failure. */
+struct link *link_open(struct loop *loop, const struct link_options *options);
+/* Sends BYE when the line is idle and ends the child process. */
+void link_close(struct link **link);
+
+enum link_status link_status(const struct link *link);
+/* Of the last request, or of the line; NULL when it went well. */
+const struct err *link_failure(const struct link *link);
+/* NULL until connected; stays readable after the line is lost. */
+const struct server_state *link_state(const struct link *link);
+const struct link_results *link_results(const struct link *link);
+const struct place_address *link_address(const struct link *link);
+bool link_leased(const struct link *link);
+/* The last 4 KB the ssh program, the remote shell or the agent wrote to standard error. */
+const char *link_stderr(const struct link *link);
+uint64_t link_bytes_sent(const struct link *link);
+uint64_t link_bytes_received(const struct link *link);
+
+/* Each begins one request on an idle link (asserted). The request's values are
+ * copied or encoded before the call returns. */
+void link_lease(struct link *link, const struct lease_request *request);
+void link_scan(struct link *link, bool deep);
+/* `offers` and the store behind it must outlive the request. */
+void link_prepare(struct link *link, const struct prepare_request *request, struct offers *offers);
+void link_decide(struct link *link, const struct decide_request *request);
+void link_activate(struct link *link, const struct activate_request *request);
+void link_revert(struct link *link, const char *deployment);
+void link_reload(struct link *link, const struct reload_request *request);
+void link_run(struct link *link, const struct run_request *request);
+void link_check_http(struct link *link, const struct http_request *request);
+void link_record(struct link *link, const struct record_request *request);
+void link_abandon(struct link *link, const char *deployment);
+void link_prune(struct link *link, uint64_t keep);
+void link_journal(struct link *link, uint64_t last);
+void link_check(struct link *link, const struct check_request *request);
+void link_uses(struct link *link);
+/* Brings the release and every object of it that is missing into the store. */
+void link_fetch_release(struct link *link, const struct digest *release, struct store *store);
+
+/* Gives the line up at once: the request under way fails with `code`. */
+void link_drop(struct link *link, enum err_code code, const char *why);
