@@ -41,7 +41,8 @@
  *	C → A  BYE                         the agent releases the lock and exits
  *
  * One request is under way at a time; PING, PONG and relay data excepted.
- * REFUSED ends a request, never the conversation; an agent that meets a frame it
+ * REFUSED ends a request, never the conversation; behind PREPARE it comes only after
+ * OFFERED, so that data under way are never mistaken for something else. An agent that meets a frame it
  * cannot accept answers REFUSED code=2 and exits. */
 #pragma once
 
