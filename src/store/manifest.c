@@ -1,5 +1,7 @@
 #include "store/manifest.h"
 
+#include "base/buf.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
