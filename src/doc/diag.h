@@ -39,8 +39,9 @@ struct diags {
 	struct arena *arena; /* texts live here */
 	struct diag items[DIAGS_MAX];
 	size_t count;
-	size_t errors;	/* all of them, also those beyond the cap */
-	size_t dropped; /* beyond the cap */
+	size_t errors;	   /* all of them, also those beyond the cap */
+	size_t dropped;	   /* beyond the cap */
+	struct diag *last; /* what diags_hint speaks of; NULL when it was not taken */
 };
 
 #define DIAGS_INIT(arena_pointer) ((struct diags){.arena = (arena_pointer)})

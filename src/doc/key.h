@@ -80,7 +80,10 @@ struct key {
 	const char *name_word;	      /* MAP: what a name is, for messages ("environment") */
 	const struct key *keys;	      /* OBJECT, INCLUDE */
 	size_t struct_size;	      /* OBJECT, INCLUDE */
-	bool one_is_list;	      /* LIST: a scalar or map alone is a list of one */
+	/* OBJECT: the name under which the schema and the page describe it once,
+	 * however often its rows are used. NULL: after the key. */
+	const char *type_name;
+	bool one_is_list; /* LIST: a scalar or map alone is a list of one */
 	/* OBJECT, MAP: anything that is not a map stands for {short_key: it}. */
 	const char *short_key;
 	const char *short_text;	  /* says so in the reference */

@@ -30,7 +30,7 @@ struct node {
 		struct node_entry *entries; /* NODE_MAP: in file order, no key twice */
 	};
 	size_t count;
-	struct map *index; /* NODE_MAP: key → entry, for maps of many keys; else NULL */
+	const uint32_t *sorted; /* NODE_MAP: positions of the entries in order of their keys */
 };
 
 struct node_item {
