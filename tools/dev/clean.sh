@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+rm -rf build build-san build-fuzz build-fresh

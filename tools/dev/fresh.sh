@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# Proves `./dev demo` and `./dev test` in a bare Debian 12 that has git, a mirror and
+# the committed tree of this repository, and nothing else: so that no forgotten
+# package hides. The new root shares nothing with this machine; how to reach the
+# mirror (sources, proxies, certificates, name resolution) is copied.
+[ "$(id -u)" = 0 ] || die "fresh: making a Debian root needs root"
+need fresh
+steps=("$@")
+[ ${#steps[@]} -gt 0 ] || steps=(demo test)
+
+base="${TMPDIR:-$repo/build-fresh}"
+mkdir -p "$base"
+root="$(mktemp -d "$base/lockstep-fresh.XXXXXX")"
+chmod 755 "$root"
+trap 'rm -rf --one-file-system "$root"' EXIT
+
+mirror="$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
+	sed -n -E 's/^(deb[[:space:]]+(\[[^]]*\][[:space:]]+)?|URIs:[[:space:]]*)((https?|file):[^[:space:]]*\/debian\/?)([[:space:]].*)?$/\3/p' |
+	head -n 1)"
+mirror="${mirror:-http://deb.debian.org/debian}"
+
+say "debootstrap bookworm from $mirror"
+debootstrap --variant=minbase --include=git,ca-certificates bookworm "$root" "$mirror" >"$base/debootstrap.log" 2>&1 || {
+	tail -n 20 "$base/debootstrap.log" >&2
+	die "fresh: debootstrap failed"
+}
+rm -f "$base/debootstrap.log"
+
+# How this machine reaches the mirror; packages and settings are not copied.
+rm -f "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/*
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+	if [ -f "$file" ] && grep -q -i debian "$file" && ! grep -q -v -i -E '^(#.*|)$|debian|^(Types|Suites|Components|Architectures):' "$file"; then
+		cp "$file" "$root${file}"
+	fi
+done
+for file in /etc/apt/apt.conf /etc/apt/apt.conf.d/*; do
+	if [ -f "$file" ] && grep -q -E '^[[:space:]]*Acquire::([Hh][Tt][Tt][Pp]|[Cc]heck)' "$file"; then
+		grep -E '^[[:space:]]*Acquire::([Hh][Tt][Tt][Pp]|[Cc]heck)' "$file" >"$root$file"
+	fi
+done
+cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+for certificate in /usr/local/share/ca-certificates/*.crt; do
+	[ -f "$certificate" ] && cp "$certificate" "$root/usr/local/share/ca-certificates/"
+done
+keep=()
+for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+	[ -z "${!name:-}" ] || keep+=("$name=${!name}")
+done
+
+[ -z "$(git status --porcelain)" ] || say "what is not committed is not part of this check"
+git clone -q --no-hardlinks "file://$repo" "$root/root/lockstep"
+
+# A mount namespace of its own with the new root as its root (a plain chroot may
+# not make user namespaces), and a process namespace, so that nothing outlives it.
+inside() {
+	unshare --mount --pid --fork --kill-child -- /bin/sh -eu -c '
+		mount --make-rprivate /
+		mount --bind "$1" "$1"
+		cd "$1"
+		mkdir -p .host
+		pivot_root . .host
+		mount -t proc proc /proc
+		umount -l /.host
+		rmdir /.host
+		shift
+		exec chroot . "$@"' sh "$root" \
+		/usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "${keep[@]}" \
+		/bin/bash -c "$1" </dev/null
+}
+inside 'update-ca-certificates >/dev/null 2>&1 || true'
+status=0
+for step in "${steps[@]}"; do
+	say "in the bare root: ./dev $step"
+	began=$SECONDS
+	inside "cd /root/lockstep && ./dev $step" || {
+		status=1
+		say "./dev $step failed in the bare root"
+	}
+	say "./dev $step took $((SECONDS - began)) s"
+done
+exit $status
