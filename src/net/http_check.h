@@ -1,5 +1,5 @@
-/* One HTTP or HTTPS request over a stream that is already connected: how a server
- * is asked for its health through the agent's relay. HTTP and TLS are spoken
+/* One HTTP or HTTPS request over a stream the caller carries to where it should go:
+ * how a server is asked for its health through the agent's relay. HTTP and TLS are spoken
  * here, so certificates are judged by this machine. Redirects are answers, not
  * followed. The only user of libcurl for this purpose. */
 #pragma once
@@ -27,12 +27,14 @@ struct http_check_outcome {
 };
 
 struct http_check;
-/* Takes over `fd`, a connected stream socket. `done` is called once, from the
- * loop; the check is then over and must be freed with http_check_stop. A URL that
- * is not http: or https: is the error. */
-int http_check_start(struct loop *loop, const struct http_check_spec *spec, int fd,
+/* *stream_out is the far end of the request's stream, a socket that is the
+ * caller's: what is read from it belongs to the server, what the server says is
+ * written to it. `done` is called once, from the loop; the check is then over and
+ * must be freed with http_check_stop. A URL that is not http: or https: is an
+ * error. */
+int http_check_start(struct loop *loop, const struct http_check_spec *spec,
 		     void (*done)(void *context, const struct http_check_outcome *outcome), void *context,
-		     struct http_check **check_out, struct err *err) CHECKED;
+		     struct http_check **check_out, int *stream_out, struct err *err) CHECKED;
 void http_check_stop(struct http_check **check); /* NULL is fine; not from within `done` */
 
 /* Host and port of an http: or https: URL (the scheme's port when none is written). */

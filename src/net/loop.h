@@ -69,6 +69,10 @@ void loop_process_write(struct loop_process *process, struct buf *bytes);
 size_t loop_process_queued(const struct loop_process *process);
 void loop_process_pause(struct loop_process *process, bool paused); /* of reading its stdout */
 void loop_process_end_input(struct loop_process *process);	    /* after what is queued */
-/* No more callbacks; ends it (SIGTERM) when it still runs and does not wait: its input
- * is closed and the loop reaps it. NULL is fine. */
+/* No more callbacks. It is ended with SIGTERM; the loop reaps it. NULL is fine. */
 void loop_process_stop(struct loop_process **process);
+/* No more callbacks. What is queued is still written, then its input is closed and
+ * it ends by itself, after us if need be. NULL is fine. */
+void loop_process_leave(struct loop_process **process);
+/* Processes stopped or left that have not ended yet. */
+size_t loop_processes_leaving(const struct loop *loop);
