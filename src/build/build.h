@@ -27,7 +27,7 @@ enum {
 
 enum build_sandbox {
 	SANDBOX_BWRAP = 1, /* bubblewrap; a container when the recipe names an image */
-	SANDBOX_NONE,      /* directly, with a clean environment: only for commands one trusts */
+	SANDBOX_NONE,	   /* directly, with a clean environment: only for commands one trusts */
 };
 
 struct build_variable {
@@ -66,10 +66,10 @@ struct build_recipe {
 	bool (*skip)(void *context, struct slice path, bool is_dir);
 	void *skip_context;
 	enum build_sandbox sandbox; /* 0: SANDBOX_BWRAP */
-	bool offline;               /* no network for the commands */
-	int64_t timeout_ms;         /* * for all commands together; 0: 60 min */
-	uint64_t memory_max;        /* * bytes of private memory a process may have; 0: no limit */
-	uint64_t log_max;           /* * bytes kept of the output; 0: 16 MiB */
+	bool offline;		    /* no network for the commands */
+	int64_t timeout_ms;	    /* * for all commands together; 0: 60 min */
+	uint64_t memory_max;	    /* * bytes of private memory a process may have; 0: no limit */
+	uint64_t log_max;	    /* * bytes kept of the output; 0: 16 MiB */
 };
 
 /* The one text two equal recipes share; its SHA-256 is the recipe's digest. */
@@ -100,7 +100,7 @@ struct build_request {
 		      struct digest *release_out, struct err *err);
 	/* Whose turn: "waiting for …", "exporting", "$ npm ci", "importing". One line. */
 	void (*step)(void *context, const char *line);
-	void (*output)(void *context, struct slice bytes); /* what the commands print, secrets masked */
+	void (*output)(void *context, struct slice bytes);	/* what the commands print, secrets masked */
 	const char *(*secret)(void *context, const char *name); /* NULL: the environment variable */
 	bool (*stop)(void *context); /* asked five times a second; true: ERR_INTERRUPTED */
 	void *context;
@@ -117,7 +117,7 @@ struct build_record {
 	const char *subject;
 	const char *project;
 	const char *platform;
-	const char *by;  /* user@host */
+	const char *by;	 /* user@host */
 	const char *log; /* path; "" when there was nothing to run */
 	int64_t built_ms;
 	int64_t duration_ms;
@@ -125,11 +125,11 @@ struct build_record {
 
 struct build_result {
 	struct build_record record;
-	bool built;        /* false: it was there, or lookup found it */
-	bool found;        /* lookup found it */
-	bool lost;         /* an earlier result of the same key is in no store any more ... */
+	bool built;		    /* false: it was there, or lookup found it */
+	bool found;		    /* lookup found it */
+	bool lost;		    /* an earlier result of the same key is in no store any more ... */
 	struct digest lost_release; /* ... and was this one */
-	uint64_t files, bytes; /* of the release */
+	uint64_t files, bytes;	    /* of the release */
 };
 
 /* ERR_FAILED: a command failed (which, exit status, last lines, where the log is);

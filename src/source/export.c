@@ -26,7 +26,8 @@ struct item {
 	bool left_out;
 };
 
-struct export {
+struct export
+{
 	struct source *source;
 	const char *tree;
 	const char *dest;
@@ -36,7 +37,7 @@ struct export {
 	struct buf listing; /* items point into it */
 	struct item *items;
 	size_t count;
-	struct map by_path; /* folders only: path → item */
+	struct map by_path;	       /* folders only: path → item */
 	bool asks_ignore, asks_filter; /* words seen in .gitattributes */
 	size_t left_out, lfs_files;
 	struct slice first_lfs;
@@ -53,8 +54,8 @@ static void export_free(struct export *e)
 
 static int list_tree(struct export *e, struct err *err)
 {
-	struct git_call call = { .args = GIT_ARGS("ls-tree", "-r", "-t", "-z", "--full-tree", e->tree),
-				 .git_dir = e->source->mirror };
+	struct git_call call = {.args = GIT_ARGS("ls-tree", "-r", "-t", "-z", "--full-tree", e->tree),
+				.git_dir = e->source->mirror};
 	size_t nuls = 0;
 
 	if (git_run(e->source, &call, slice_of(""), &e->listing, NULL, err))
@@ -62,7 +63,8 @@ static int list_tree(struct export *e, struct err *err)
 	for (size_t i = 0; i < e->listing.len; i++)
 		nuls += e->listing.ptr[i] == '\0';
 	if (nuls > ENTRIES_MAX)
-		return err_set(err, ERR_USER, "the tree has %zu files and folders, more than %d", nuls, ENTRIES_MAX);
+		return err_set(err, ERR_USER, "the tree has %zu files and folders, more than %d", nuls,
+			       ENTRIES_MAX);
 	e->items = ARENA_NEW_ARRAY(&e->arena, nuls + 1, struct item);
 	for (struct slice rest = buf_slice(&e->listing); rest.ptr;) {
 		struct slice path = slice_cut(&rest, '\0');
@@ -72,10 +74,10 @@ static int list_tree(struct export *e, struct err *err)
 		struct slice mode = slice_cut(&meta, ' ');
 		slice_cut(&meta, ' '); /* the type; the mode says more */
 		struct item *item = &e->items[e->count++];
-		item->kind = slice_starts_with(mode, "04")     ? 'd'
-			     : slice_starts_with(mode, "12")   ? 'l'
-			     : slice_starts_with(mode, "16")   ? 's'
-							       : 'f';
+		item->kind = slice_starts_with(mode, "04")   ? 'd'
+			     : slice_starts_with(mode, "12") ? 'l'
+			     : slice_starts_with(mode, "16") ? 's'
+							     : 'f';
 		item->hash = meta;
 		item->path = path;
 		if (item->kind == 'd')
@@ -125,8 +127,9 @@ static int read_attributes(struct export *e, const struct item *item, struct err
 		line_number++;
 		if (!line_sets(line, "export-subst"))
 			continue;
-		err_set(err, ERR_USER, "%.*s:%zu: `%.*s`: export-subst is refused: it writes the commit into files, so "
-				       "that equal trees would give different releases",
+		err_set(err, ERR_USER,
+			"%.*s:%zu: `%.*s`: export-subst is refused: it writes the commit into files, so "
+			"that equal trees would give different releases",
 			SLICE_ARG(item->path), line_number, (int)MIN(line.len, (size_t)120), line.ptr);
 		return err_hint(err, "remove it; the activation on the server records the commit");
 	}
@@ -138,10 +141,11 @@ static int read_attributes(struct export *e, const struct item *item, struct err
 static int ask_attributes(struct export *e, struct buf *answer, struct err *err)
 {
 	AUTO(buf_free) struct buf paths = BUF_INIT(LISTING_BYTES_MAX);
-	struct git_call call = { .args = GIT_ARGS("check-attr", "--cached", "--stdin", "-z", "export-ignore", "filter"),
-				 .git_dir = e->source->mirror,
-				 .work_tree = e->dest,
-				 .index = e->index };
+	struct git_call call = {
+		.args = GIT_ARGS("check-attr", "--cached", "--stdin", "-z", "export-ignore", "filter"),
+		.git_dir = e->source->mirror,
+		.work_tree = e->dest,
+		.index = e->index};
 
 	for (size_t i = 0; i < e->count; i++) {
 		buf_put_slice(&paths, e->items[i].path);
@@ -170,7 +174,8 @@ static int apply_attributes(struct export *e, struct err *err)
 			slice_cut(&rest, '\0'); /* the path again, in the order asked */
 			struct slice name = slice_cut(&rest, '\0');
 			if (!rest.ptr)
-				return err_set(err, ERR_INTERNAL, "git check-attr said less than it was asked");
+				return err_set(err, ERR_INTERNAL,
+					       "git check-attr said less than it was asked");
 			struct slice value = slice_cut(&rest, '\0');
 			if (slice_is(name, "export-ignore") && slice_is(value, "set"))
 				item->left_out = true;
@@ -200,7 +205,7 @@ static void spread_left_out(struct export *e)
 
 static int need_lfs(struct export *e, struct err *err)
 {
-	struct git_call call = { .args = GIT_ARGS("lfs", "version"), .git_dir = e->source->mirror };
+	struct git_call call = {.args = GIT_ARGS("lfs", "version"), .git_dir = e->source->mirror};
 	struct err ignored = ERR_INIT;
 	int status;
 
@@ -208,9 +213,11 @@ static int need_lfs(struct export *e, struct err *err)
 		return 0;
 	if (git_run(e->source, &call, slice_of(""), NULL, &status, &ignored) == 0 && status == 0)
 		return 0;
-	err_set(err, ERR_USER, "%zu file%s are kept in Git LFS (first: %.*s) and `git lfs` is not installed here",
+	err_set(err, ERR_USER,
+		"%zu file%s are kept in Git LFS (first: %.*s) and `git lfs` is not installed here",
 		e->lfs_files, e->lfs_files == 1 ? "" : "s", SLICE_ARG(e->first_lfs));
-	return err_hint(err, "install git-lfs (Debian, Ubuntu: apt install git-lfs; macOS: brew install git-lfs)");
+	return err_hint(err,
+			"install git-lfs (Debian, Ubuntu: apt install git-lfs; macOS: brew install git-lfs)");
 }
 
 /* ---- writing ---- */
@@ -245,18 +252,27 @@ static int check_out(struct export *e, struct err *err)
 	/* As `git lfs install` sets them, whether or not somebody ran it; and nothing
 	 * of a user's own habits may leave a pointer in a release. */
 	static const char *const lfs_config[] = {
-		"filter.lfs.smudge",   "git-lfs smudge -- %f", "filter.lfs.process", "git-lfs filter-process",
-		"filter.lfs.required", "true",                 "lfs.fetchinclude",   "",
-		"lfs.fetchexclude",    "",                     "lfs.concurrenttransfers", "8",
+		"filter.lfs.smudge",
+		"git-lfs smudge -- %f",
+		"filter.lfs.process",
+		"git-lfs filter-process",
+		"filter.lfs.required",
+		"true",
+		"lfs.fetchinclude",
+		"",
+		"lfs.fetchexclude",
+		"",
+		"lfs.concurrenttransfers",
+		"8",
 		NULL,
 	};
 	AUTO(close_fd) int paths = -1;
-	struct git_call call = { .args = GIT_ARGS("checkout-index", "-q", "-f", "-z", "--stdin"),
-				 .git_dir = e->source->mirror,
-				 .work_tree = e->dest,
-				 .index = e->index,
-				 .config = e->lfs_files ? lfs_config : NULL,
-				 .may_ask = e->lfs_files > 0 };
+	struct git_call call = {.args = GIT_ARGS("checkout-index", "-q", "-f", "-z", "--stdin"),
+				.git_dir = e->source->mirror,
+				.work_tree = e->dest,
+				.index = e->index,
+				.config = e->lfs_files ? lfs_config : NULL,
+				.may_ask = e->lfs_files > 0};
 
 	if (e->left_out == e->count)
 		return 0;
@@ -268,10 +284,10 @@ static int check_out(struct export *e, struct err *err)
 
 static int write_index(struct export *e, struct err *err)
 {
-	struct git_call call = { .args = GIT_ARGS("read-tree", e->tree),
-				 .git_dir = e->source->mirror,
-				 .work_tree = e->dest,
-				 .index = e->index };
+	struct git_call call = {.args = GIT_ARGS("read-tree", e->tree),
+				.git_dir = e->source->mirror,
+				.work_tree = e->dest,
+				.index = e->index};
 
 	unlink(e->index);
 	return git_run(e->source, &call, slice_of(""), NULL, NULL, err);
@@ -287,7 +303,7 @@ static int find_submodule_url(struct export *e, struct slice path, const char **
 {
 	AUTO(buf_free) struct buf config = BUF_INIT(ATTRIBUTES_BYTES_MAX);
 	const struct item *modules = NULL;
-	struct slice name = { NULL, 0 };
+	struct slice name = {NULL, 0};
 
 	*url_out = NULL;
 	for (size_t i = 0; i < e->count; i++)
@@ -295,9 +311,9 @@ static int find_submodule_url(struct export *e, struct slice path, const char **
 			modules = &e->items[i];
 	if (!modules)
 		return 0;
-	struct git_call call = { .args = GIT_ARGS("config", "--blob", arena_str(&e->arena, modules->hash), "--list",
-						  "-z"),
-				 .git_dir = e->source->mirror };
+	struct git_call call = {
+		.args = GIT_ARGS("config", "--blob", arena_str(&e->arena, modules->hash), "--list", "-z"),
+		.git_dir = e->source->mirror};
 	if (git_run(e->source, &call, slice_of(""), &config, NULL, err))
 		return err_wrap(err, ".gitmodules");
 	for (int pass = 0; pass < 2; pass++)
@@ -316,7 +332,8 @@ static int find_submodule_url(struct export *e, struct slice path, const char **
 	return 0;
 }
 
-static int open_submodule(struct export *e, const struct item *item, struct source **module_out, struct err *err)
+static int open_submodule(struct export *e, const struct item *item, struct source **module_out,
+			  struct err *err)
 {
 	const char *text, *address;
 	struct url url;
@@ -367,7 +384,8 @@ static int export_submodules(struct export *e, int depth, struct err *err)
 static int export_tree(struct source *source, const char *tree, const char *dest, const char *index,
 		       const struct source_watch *watch, int depth, struct err *err)
 {
-	AUTO(export_free) struct export e = {
+	AUTO(export_free)
+	struct export e = {
 		.source = source,
 		.tree = tree,
 		.dest = dest,
@@ -409,7 +427,8 @@ static int set_times_of(void *context, const char *name, struct err *err)
 	if (fstatat(walk->dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
 		return err_errno(err, "%s", name);
 	if (S_ISDIR(info.st_mode)) {
-		AUTO(close_fd) int fd = openat(walk->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		AUTO(close_fd)
+		int fd = openat(walk->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			return err_errno(err, "%s", name);
 		if (set_times(fd, walk->times, err))
@@ -422,7 +441,7 @@ static int set_times_of(void *context, const char *name, struct err *err)
 
 static int set_times(int dir_fd, const struct timespec times[2], struct err *err)
 {
-	struct times_walk walk = { dir_fd, times };
+	struct times_walk walk = {dir_fd, times};
 
 	return dir_each_at(dir_fd, ".", set_times_of, &walk, err);
 }
@@ -449,7 +468,7 @@ int source_export(struct source *source, const struct commit *commit, const char
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(close_fd) int fd = -1;
-	struct timespec times[2] = { { .tv_sec = (time_t)(commit->committed_ms / 1000) } };
+	struct timespec times[2] = {{.tv_sec = (time_t)(commit->committed_ms / 1000)}};
 	times[1] = times[0];
 
 	if (mirror_need(source, err) || make_empty_folder(dest_dir, &fd, err))

@@ -17,35 +17,54 @@ enum { ERROR_BYTES_MAX = 1 << 20, ERROR_LINES = 6, TAIL_MAX = 16 << 10, CONFIG_C
 /* GIT_DIR and its like, set when we are started from a hook, would point git at
  * the wrong repository; GIT_LFS_SKIP_SMUDGE would change what is built. */
 static const char *const kept_variables[] = {
-	"GIT_ASKPASS",       "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
-	"GIT_CURL_VERBOSE",  "GIT_EXEC_PATH",     "GIT_HTTP_",         "GIT_PROXY_",
-	"GIT_PROXY_COMMAND", "GIT_SSH",           "GIT_SSH_COMMAND",   "GIT_SSH_VARIANT",
-	"GIT_SSL_",          "GIT_TRACE",         "GIT_CONFIG_KEY_",   "GIT_CONFIG_VALUE_",
+	"GIT_ASKPASS",	      "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
+	"GIT_CURL_VERBOSE",   "GIT_EXEC_PATH",	   "GIT_HTTP_",		"GIT_PROXY_",
+	"GIT_PROXY_COMMAND",  "GIT_SSH",	   "GIT_SSH_COMMAND",	"GIT_SSH_VARIANT",
+	"GIT_SSL_",	      "GIT_TRACE",	   "GIT_CONFIG_KEY_",	"GIT_CONFIG_VALUE_",
 	"GIT_ALLOW_PROTOCOL",
 };
 
 /* Equal files for equal commits on every machine, and no code of others. */
 static const char *const fixed_config[] = {
-	"protocol.ext.allow", "never",
-	"core.hooksPath", "/dev/null",
-	"core.fsmonitor", "false",
-	"core.attributesFile", "/dev/null",
-	"core.autocrlf", "false",
-	"core.eol", "lf",
-	"core.symlinks", "true",
-	"core.fileMode", "true",
-	"core.ignoreCase", "false",
-	"core.quotePath", "false",
-	"color.ui", "false",
-	"submodule.recurse", "false",
-	"fetch.recurseSubmodules", "false",
+	"protocol.ext.allow",
+	"never",
+	"core.hooksPath",
+	"/dev/null",
+	"core.fsmonitor",
+	"false",
+	"core.attributesFile",
+	"/dev/null",
+	"core.autocrlf",
+	"false",
+	"core.eol",
+	"lf",
+	"core.symlinks",
+	"true",
+	"core.fileMode",
+	"true",
+	"core.ignoreCase",
+	"false",
+	"core.quotePath",
+	"false",
+	"color.ui",
+	"false",
+	"submodule.recurse",
+	"false",
+	"fetch.recurseSubmodules",
+	"false",
 	/* Commits that upstream forgot may still be live on a server. */
-	"gc.pruneExpire", "never",
-	"gc.autoDetach", "false",
-	"maintenance.autoDetach", "false",
-	"versionsort.suffix", "-",
-	"http.lowSpeedLimit", "1",
-	"http.lowSpeedTime", "60",
+	"gc.pruneExpire",
+	"never",
+	"gc.autoDetach",
+	"false",
+	"maintenance.autoDetach",
+	"false",
+	"versionsort.suffix",
+	"-",
+	"http.lowSpeedLimit",
+	"1",
+	"http.lowSpeedTime",
+	"60",
 	NULL,
 };
 
@@ -107,7 +126,7 @@ const char *const *git_environment(struct source *source, const struct git_call 
 	while (call->config && call->config[extra])
 		extra++;
 	size_t cap = inherited + 2 * ARRAY_LEN(fixed_config) + 2 * extra + 32;
-	struct environment e = { arena, ARENA_NEW_ARRAY(arena, cap, const char *), 0, cap, 0 };
+	struct environment e = {arena, ARENA_NEW_ARRAY(arena, cap, const char *), 0, cap, 0};
 	for (size_t i = 0; i < inherited; i++)
 		if (is_kept(environ[i]))
 			add(&e, environ[i]);
@@ -170,21 +189,21 @@ static enum err_code classify(struct source *source, struct slice text)
 		const char *needle;
 		enum err_code code;
 	} known[] = {
-		{ "dubious ownership", ERR_DENIED },
-		{ "Authentication failed", ERR_DENIED },
-		{ "could not read Username", ERR_DENIED },
-		{ "could not read Password", ERR_DENIED },
-		{ "Permission denied", ERR_DENIED },
-		{ "Host key verification failed", ERR_DENIED },
-		{ "The requested URL returned error: 403", ERR_DENIED },
-		{ "Could not resolve host", ERR_NETWORK },
-		{ "Connection refused", ERR_NETWORK },
-		{ "Connection timed out", ERR_NETWORK },
-		{ "Repository not found", ERR_NOT_FOUND },
-		{ "not found", ERR_NOT_FOUND },
-		{ "does not appear to be a git repository", ERR_NOT_FOUND },
-		{ "does not exist", ERR_NOT_FOUND },
-		{ "No space left on device", ERR_INTERNAL },
+		{"dubious ownership", ERR_DENIED},
+		{"Authentication failed", ERR_DENIED},
+		{"could not read Username", ERR_DENIED},
+		{"could not read Password", ERR_DENIED},
+		{"Permission denied", ERR_DENIED},
+		{"Host key verification failed", ERR_DENIED},
+		{"The requested URL returned error: 403", ERR_DENIED},
+		{"Could not resolve host", ERR_NETWORK},
+		{"Connection refused", ERR_NETWORK},
+		{"Connection timed out", ERR_NETWORK},
+		{"Repository not found", ERR_NOT_FOUND},
+		{"not found", ERR_NOT_FOUND},
+		{"does not appear to be a git repository", ERR_NOT_FOUND},
+		{"does not exist", ERR_NOT_FOUND},
+		{"No space left on device", ERR_INTERNAL},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
@@ -249,7 +268,8 @@ int git_error(struct source *source, const char *what, int status, struct slice 
 	else if (code == ERR_DENIED)
 		err_hint(err, "try the same by hand: git ls-remote '%s'", source ? source->url.shown : "URL");
 	else if (code == ERR_NETWORK)
-		err_hint(err, "nothing was changed; run the command again when the repository can be reached");
+		err_hint(err,
+			 "nothing was changed; run the command again when the repository can be reached");
 	return -1;
 }
 
@@ -260,11 +280,11 @@ int git_run(struct source *source, const struct git_call *call, struct slice inp
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(buf_free) struct buf errors = BUF_INIT(ERROR_BYTES_MAX);
-	struct child_spec spec = { .argv = git_argv(call, &arena),
-				   .env = git_environment(source, call, &arena),
-				   .stdin_fd = -1,
-				   .stdout_fd = -1,
-				   .stderr_fd = -1 };
+	struct child_spec spec = {.argv = git_argv(call, &arena),
+				  .env = git_environment(source, call, &arena),
+				  .stdin_fd = -1,
+				  .stdout_fd = -1,
+				  .stderr_fd = -1};
 	int status = 0;
 
 	if (child_run(&spec, input, out, &errors, 0, &status, err))
@@ -273,8 +293,9 @@ int git_run(struct source *source, const struct git_call *call, struct slice inp
 		*status_out = status;
 		return 0;
 	}
-	return status == 0 ? 0 : git_error(source, arena_printf(&arena, "git %s", call->args[0]), status,
-					   buf_slice(&errors), err);
+	return status == 0 ? 0
+			   : git_error(source, arena_printf(&arena, "git %s", call->args[0]), status,
+				       buf_slice(&errors), err);
 }
 
 static void tell_progress(const struct source_watch *watch, struct slice line)
@@ -300,13 +321,14 @@ static void tell_lines(const struct source_watch *watch, struct buf *partial, st
 	}
 }
 
-static int read_until_end(struct child *child, const struct source_watch *watch, struct buf *tail, struct err *err)
+static int read_until_end(struct child *child, const struct source_watch *watch, struct buf *tail,
+			  struct err *err)
 {
 	AUTO(buf_free) struct buf partial = BUF_INIT(4096);
 	char piece[8192];
 
 	while (child->stderr_fd >= 0) {
-		struct pollfd ready = { child->stderr_fd, POLLIN, 0 };
+		struct pollfd ready = {child->stderr_fd, POLLIN, 0};
 		if (git_stop_asked(watch))
 			return err_set(err, ERR_INTERRUPTED, "interrupted");
 		if (poll(&ready, 1, 200) <= 0)
@@ -332,12 +354,12 @@ int git_watched(struct source *source, const struct git_call *call, const struct
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(buf_free) struct buf tail = BUF_INIT(TAIL_MAX);
 	AUTO(child_close) struct child child = CHILD_INIT;
-	struct child_spec spec = { .argv = git_argv(call, &arena),
-				   .env = git_environment(source, call, &arena),
-				   .stdin_fd = call->stdin_fd > 0 ? call->stdin_fd : -1,
-				   .stdout_fd = -1,
-				   .stderr_fd = CHILD_PIPE,
-				   .keep_controlling_group = call->may_ask && git_on_terminal() };
+	struct child_spec spec = {.argv = git_argv(call, &arena),
+				  .env = git_environment(source, call, &arena),
+				  .stdin_fd = call->stdin_fd > 0 ? call->stdin_fd : -1,
+				  .stdout_fd = -1,
+				  .stderr_fd = CHILD_PIPE,
+				  .keep_controlling_group = call->may_ask && git_on_terminal()};
 	int status = 0;
 
 	if (child_start(&child, &spec, err))
@@ -348,6 +370,7 @@ int git_watched(struct source *source, const struct git_call *call, const struct
 	}
 	if (child_wait(&child, &status, err))
 		return -1;
-	return status == 0 ? 0 : git_error(source, arena_printf(&arena, "git %s", call->args[0]), status,
-					   buf_slice(&tail), err);
+	return status == 0 ? 0
+			   : git_error(source, arena_printf(&arena, "git %s", call->args[0]), status,
+				       buf_slice(&tail), err);
 }

@@ -23,8 +23,9 @@ static int need_commit(struct source *source, const char *hash, struct err *err)
 	return 0;
 }
 
-int source_list_commits(struct source *source, const char *from, const char *to, size_t max, struct arena *arena,
-			struct commit **commits_out, size_t *count_out, uint64_t *total_out, struct err *err)
+int source_list_commits(struct source *source, const char *from, const char *to, size_t max,
+			struct arena *arena, struct commit **commits_out, size_t *count_out,
+			uint64_t *total_out, struct err *err)
 {
 	AUTO(buf_free) struct buf total = BUF_INIT(256);
 	AUTO(buf_free) struct buf hashes = BUF_INIT(REFS_BYTES_MAX);
@@ -33,10 +34,11 @@ int source_list_commits(struct source *source, const char *from, const char *to,
 	if ((from && need_commit(source, from, err)) || need_commit(source, to, err))
 		return -1;
 	const char *range = from ? arena_printf(arena, "%s..%s", from, to) : to;
-	struct git_call count = { .args = GIT_ARGS("rev-list", "--count", range, "--"), .git_dir = source->mirror };
-	struct git_call list = { .args = GIT_ARGS("rev-list", "--topo-order",
-						  arena_printf(arena, "--max-count=%zu", max), range, "--"),
-				 .git_dir = source->mirror };
+	struct git_call count = {.args = GIT_ARGS("rev-list", "--count", range, "--"),
+				 .git_dir = source->mirror};
+	struct git_call list = {.args = GIT_ARGS("rev-list", "--topo-order",
+						 arena_printf(arena, "--max-count=%zu", max), range, "--"),
+				.git_dir = source->mirror};
 	if (git_run(source, &count, slice_of(""), &total, NULL, err) ||
 	    count_line(buf_slice(&total), total_out, NULL, err))
 		return -1;
@@ -45,11 +47,13 @@ int source_list_commits(struct source *source, const char *from, const char *to,
 		return 0;
 	if (git_run(source, &list, slice_of(""), &hashes, NULL, err))
 		return -1;
-	for (struct slice rest = buf_slice(&hashes); rest.ptr && *count_out < max && *count_out < *total_out;) {
+	for (struct slice rest = buf_slice(&hashes);
+	     rest.ptr && *count_out < max && *count_out < *total_out;) {
 		struct slice hash = slice_cut(&rest, '\n');
 		if (hash.len == 0)
 			continue;
-		if (source_load_commit(source, arena_str(arena, hash), arena, &(*commits_out)[*count_out], err))
+		if (source_load_commit(source, arena_str(arena, hash), arena, &(*commits_out)[*count_out],
+				       err))
 			return -1;
 		(*count_out)++;
 	}
@@ -64,9 +68,9 @@ int source_compare(struct source *source, const char *base, const char *commit, 
 
 	if (need_commit(source, base, err) || need_commit(source, commit, err))
 		return -1;
-	struct git_call call = { .args = GIT_ARGS("rev-list", "--left-right", "--count",
-						  arena_printf(&arena, "%s...%s", base, commit), "--"),
-				 .git_dir = source->mirror };
+	struct git_call call = {.args = GIT_ARGS("rev-list", "--left-right", "--count",
+						 arena_printf(&arena, "%s...%s", base, commit), "--"),
+				.git_dir = source->mirror};
 	if (git_run(source, &call, slice_of(""), &out, NULL, err))
 		return -1;
 	return count_line(buf_slice(&out), behind_out, ahead_out, err);
@@ -79,8 +83,8 @@ int source_is_ancestor(struct source *source, const char *ancestor, const char *
 
 	if (need_commit(source, ancestor, err) || need_commit(source, commit, err))
 		return -1;
-	struct git_call call = { .args = GIT_ARGS("merge-base", "--is-ancestor", ancestor, commit),
-				 .git_dir = source->mirror };
+	struct git_call call = {.args = GIT_ARGS("merge-base", "--is-ancestor", ancestor, commit),
+				.git_dir = source->mirror};
 	if (git_run(source, &call, slice_of(""), NULL, &status, err))
 		return -1;
 	if (status > 1)
@@ -93,9 +97,9 @@ int source_list_changes(struct source *source, const char *from, const char *to,
 			struct source_change **changes_out, size_t *count_out, struct err *err)
 {
 	AUTO(buf_free) struct buf out = BUF_INIT(LISTING_BYTES_MAX);
-	struct git_call call = { .args = GIT_ARGS("diff-tree", "-r", "-z", "--name-status", "--no-renames",
-						  "--no-commit-id", from, to, "--"),
-				 .git_dir = source->mirror };
+	struct git_call call = {.args = GIT_ARGS("diff-tree", "-r", "-z", "--name-status", "--no-renames",
+						 "--no-commit-id", from, to, "--"),
+				.git_dir = source->mirror};
 	size_t nuls = 0;
 
 	*count_out = 0;
@@ -111,7 +115,7 @@ int source_list_changes(struct source *source, const char *from, const char *to,
 			break;
 		struct slice path = slice_cut(&rest, '\0');
 		ASSERT(*count_out < nuls / 2 + 1);
-		changes[(*count_out)++] = (struct source_change){ status.ptr[0], arena_slice(arena, path) };
+		changes[(*count_out)++] = (struct source_change){status.ptr[0], arena_slice(arena, path)};
 	}
 	*changes_out = changes;
 	return 0;

@@ -19,7 +19,7 @@ struct source {
 	struct arena arena; /* all strings below */
 	const char *home;
 	struct url url;
-	const char *id;     /* 16 hex digits */
+	const char *id;	    /* 16 hex digits */
 	const char *mirror; /* mirrors/<id>.git */
 	/* git cat-file --batch, started when first needed */
 	struct child batch;
@@ -29,13 +29,13 @@ struct source {
 
 /* git.c */
 struct git_call {
-	const char *const *args; /* NULL-terminated, after "git" */
-	const char *git_dir;     /* NULL: none */
-	const char *work_tree;   /* NULL: none */
-	const char *index;       /* NULL: none */
+	const char *const *args;   /* NULL-terminated, after "git" */
+	const char *git_dir;	   /* NULL: none */
+	const char *work_tree;	   /* NULL: none */
+	const char *index;	   /* NULL: none */
 	const char *const *config; /* further "key", "value" pairs, NULL-terminated; NULL: none */
-	int stdin_fd;            /* git_watched only; 0: /dev/null */
-	bool may_ask;            /* may ask for a password on the terminal */
+	int stdin_fd;		   /* git_watched only; 0: /dev/null */
+	bool may_ask;		   /* may ask for a password on the terminal */
 };
 /* Runs to the end; output into `out` (NULL: dropped). A non-zero exit is an error
  * made of git's last lines, unless status_out takes it. */
@@ -50,7 +50,7 @@ const char *const *git_argv(const struct git_call *call, struct arena *arena);
 int git_error(struct source *source, const char *what, int status, struct slice printed, struct err *err);
 bool git_on_terminal(void);
 bool git_stop_asked(const struct source_watch *watch);
-#define GIT_ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define GIT_ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* mirror.c */
 int mirror_need(struct source *source, struct err *err) CHECKED;

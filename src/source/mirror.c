@@ -29,7 +29,7 @@ static int find_local_repository(struct source *source, struct err *err)
 	AUTO(buf_free) struct buf out = BUF_INIT(SOURCE_URL_MAX + 64);
 	AUTO(buf_free) struct buf errors = BUF_INIT(64 << 10);
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
-	struct git_call call = { 0 };
+	struct git_call call = {0};
 	struct stat info;
 	int status;
 
@@ -38,22 +38,23 @@ static int find_local_repository(struct source *source, struct err *err)
 	if (!S_ISDIR(info.st_mode))
 		return err_set(err, ERR_USER, "source: %s is not a folder", path);
 	call.args = GIT_ARGS("-C", path, "rev-parse", "--is-bare-repository", "--show-cdup");
-	struct child_spec spec = { .argv = git_argv(&call, &arena),
-				   .env = git_environment(source, &call, &arena),
-				   .stdin_fd = -1,
-				   .stdout_fd = -1,
-				   .stderr_fd = -1 };
+	struct child_spec spec = {.argv = git_argv(&call, &arena),
+				  .env = git_environment(source, &call, &arena),
+				  .stdin_fd = -1,
+				  .stdout_fd = -1,
+				  .stderr_fd = -1};
 	if (child_run(&spec, slice_of(""), &out, &errors, 0, &status, err))
 		return err_wrap(err, "git");
 	if (status != 0) {
 		if (!memmem(errors.ptr, errors.len, "not a git repository", 20))
 			return git_error(source, "source", status, buf_slice(&errors), err);
 		err_set(err, ERR_NOT_FOUND, "source: %s is not in a git repository", path);
-		return err_hint(err, "git init && git add -A && git commit, or name the repository with `source:`");
+		return err_hint(
+			err, "git init && git add -A && git commit, or name the repository with `source:`");
 	}
 	struct slice rest = buf_slice(&out);
 	bool bare = slice_is(slice_cut(&rest, '\n'), "true");
-	struct slice up = rest.ptr ? slice_cut(&rest, '\n') : (struct slice){ "", 0 };
+	struct slice up = rest.ptr ? slice_cut(&rest, '\n') : (struct slice){"", 0};
 	if (bare || up.len == 0)
 		return 0;
 	char *top = realpath(arena_printf(&arena, "%s/%.*s", path, SLICE_ARG(up)), NULL);
@@ -133,7 +134,8 @@ int mirror_need(struct source *source, struct err *err)
 
 /* ---- fetching ---- */
 
-static int lock_mirror(struct source *source, const struct source_watch *watch, int *lock_out, struct err *err)
+static int lock_mirror(struct source *source, const struct source_watch *watch, int *lock_out,
+		       struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	const char *folder = arena_printf(&arena, "%s/mirrors", source->home);
@@ -151,7 +153,8 @@ static int lock_mirror(struct source *source, const struct source_watch *watch, 
 		if (git_stop_asked(watch))
 			return err_set(err, ERR_INTERRUPTED, "interrupted");
 		if (!told && watch && watch->progress)
-			watch->progress(watch->context, "waiting for another process that fetches this repository");
+			watch->progress(watch->context,
+					"waiting for another process that fetches this repository");
 		told = true;
 		poll(NULL, 0, 50);
 	}
@@ -176,7 +179,8 @@ static void remove_stale_locks(const char *folder, int depth)
 			continue;
 		if (S_ISDIR(info.st_mode))
 			remove_stale_locks(path, depth - 1);
-		else if (slice_ends_with(slice_of(path), ".lock") && info.st_mtime < time(NULL) - STALE_LOCK_S)
+		else if (slice_ends_with(slice_of(path), ".lock") &&
+			 info.st_mtime < time(NULL) - STALE_LOCK_S)
 			unlink(path);
 	}
 	if (dir)
@@ -185,7 +189,8 @@ static void remove_stale_locks(const char *folder, int depth)
 
 static int create_mirror(struct source *source, const char *path, const char *format, struct err *err)
 {
-	struct git_call call = { .args = GIT_ARGS("init", "--quiet", "--bare", "--template=", format, "--", path) };
+	struct git_call call = {
+		.args = GIT_ARGS("init", "--quiet", "--bare", "--template=", format, "--", path)};
 
 	if (tree_remove_at(AT_FDCWD, path, err))
 		return -1;
@@ -196,7 +201,7 @@ static int create_mirror(struct source *source, const char *path, const char *fo
  * command of the user's own is left alone. */
 static bool ssh_needs_batch_mode(struct source *source)
 {
-	struct git_call call = { .args = GIT_ARGS("config", "--get", "core.sshCommand") };
+	struct git_call call = {.args = GIT_ARGS("config", "--get", "core.sshCommand")};
 	struct err ignored = ERR_INIT;
 	int status = 0;
 
@@ -209,16 +214,22 @@ static bool ssh_needs_batch_mode(struct source *source)
 static int run_fetch(struct source *source, const char *git_dir, const char *const *refspecs,
 		     const struct source_watch *watch, struct err *err)
 {
-	static const char *const batch_mode[] = { "core.sshCommand", "ssh -o BatchMode=yes", NULL };
-	const char *args[16] = { "fetch", "--progress", "--prune", "--no-tags", "--force", "--no-write-fetch-head",
-				 "--no-recurse-submodules", "origin" };
+	static const char *const batch_mode[] = {"core.sshCommand", "ssh -o BatchMode=yes", NULL};
+	const char *args[16] = {"fetch",
+				"--progress",
+				"--prune",
+				"--no-tags",
+				"--force",
+				"--no-write-fetch-head",
+				"--no-recurse-submodules",
+				"origin"};
 	size_t count = 8;
 
 	for (size_t i = 0; refspecs[i]; i++) {
 		ASSERT(count + 1 < ARRAY_LEN(args));
 		args[count++] = refspecs[i];
 	}
-	struct git_call call = { .args = args, .git_dir = git_dir, .may_ask = true };
+	struct git_call call = {.args = args, .git_dir = git_dir, .may_ask = true};
 	if (ssh_needs_batch_mode(source))
 		call.config = batch_mode;
 	return git_watched(source, &call, watch, err);
@@ -230,10 +241,10 @@ static int adopt_new_tags(struct source *source, const char *git_dir, struct err
 	AUTO(buf_free) struct buf listing = BUF_INIT(REFS_BYTES_MAX);
 	AUTO(buf_free) struct buf commands = BUF_INIT(REFS_BYTES_MAX);
 	AUTO(map_free) struct map ours = MAP_INIT;
-	struct git_call list = { .args = GIT_ARGS("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags/",
-						  "refs/upstream/tags/"),
-				 .git_dir = git_dir };
-	struct git_call update = { .args = GIT_ARGS("update-ref", "--stdin"), .git_dir = git_dir };
+	struct git_call list = {.args = GIT_ARGS("for-each-ref", "--format=%(objectname) %(refname)",
+						 "refs/tags/", "refs/upstream/tags/"),
+				.git_dir = git_dir};
+	struct git_call update = {.args = GIT_ARGS("update-ref", "--stdin"), .git_dir = git_dir};
 
 	if (git_run(source, &list, slice_of(""), &listing, NULL, err))
 		return -1;
@@ -249,7 +260,8 @@ static int adopt_new_tags(struct source *source, const char *git_dir, struct err
 		}
 		name = slice_skip(name, strlen("refs/upstream/tags/"));
 		if (!map_get(&ours, name))
-			buf_printf(&commands, "create refs/tags/%.*s %.*s\n", SLICE_ARG(name), SLICE_ARG(hash));
+			buf_printf(&commands, "create refs/tags/%.*s %.*s\n", SLICE_ARG(name),
+				   SLICE_ARG(hash));
 	}
 	if (commands.len == 0)
 		return 0;
@@ -258,20 +270,22 @@ static int adopt_new_tags(struct source *source, const char *git_dir, struct err
 	return git_run(source, &update, buf_slice(&commands), NULL, NULL, err);
 }
 
-static int fetch_into(struct source *source, const char *git_dir, const struct source_watch *watch, struct err *err)
+static int fetch_into(struct source *source, const char *git_dir, const struct source_watch *watch,
+		      struct err *err)
 {
-	static const char *const refspecs[] = { "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/upstream/tags/*",
-						"+HEAD:refs/upstream/HEAD", NULL };
-	static const char *const without_head[] = { "+refs/heads/*:refs/heads/*",
-						    "+refs/tags/*:refs/upstream/tags/*", NULL };
+	static const char *const refspecs[] = {"+refs/heads/*:refs/heads/*",
+					       "+refs/tags/*:refs/upstream/tags/*",
+					       "+HEAD:refs/upstream/HEAD", NULL};
+	static const char *const without_head[] = {"+refs/heads/*:refs/heads/*",
+						   "+refs/tags/*:refs/upstream/tags/*", NULL};
 
 	if (run_fetch(source, git_dir, refspecs, watch, err)) {
 		/* A repository without commits, or whose HEAD shows a branch that is not there. */
 		if (!strstr(err->text, "couldn't find remote ref HEAD"))
 			return -1;
 		err_clear(err);
-		struct git_call drop = { .args = GIT_ARGS("update-ref", "-d", "refs/upstream/HEAD"),
-					 .git_dir = git_dir };
+		struct git_call drop = {.args = GIT_ARGS("update-ref", "-d", "refs/upstream/HEAD"),
+					.git_dir = git_dir};
 		if (run_fetch(source, git_dir, without_head, watch, err) ||
 		    git_run(source, &drop, slice_of(""), NULL, NULL, err))
 			return -1;
@@ -335,7 +349,8 @@ static bool has_commit(struct source *source, const char *hash)
 	return source_has_mirror(source) && source_load_commit(source, hash, &arena, &commit, &ignored) == 0;
 }
 
-int mirror_need_commit(struct source *source, const char *hash, const struct source_watch *watch, struct err *err)
+int mirror_need_commit(struct source *source, const char *hash, const struct source_watch *watch,
+		       struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(close_fd) int lock = -1;
@@ -347,7 +362,7 @@ int mirror_need_commit(struct source *source, const char *hash, const struct sou
 	if (has_commit(source, hash))
 		return 0;
 	/* On no branch or tag: most servers still give it when asked by name. */
-	const char *pinned[] = { arena_printf(&arena, "+%s:refs/pinned/%s", hash, hash), NULL };
+	const char *pinned[] = {arena_printf(&arena, "+%s:refs/pinned/%s", hash, hash), NULL};
 	if (lock_mirror(source, watch, &lock, err))
 		return -1;
 	object_batch_end(source);

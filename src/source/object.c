@@ -14,7 +14,8 @@ bool hash_is_full(struct slice text)
 	if (text.len != 40 && text.len != 64)
 		return false;
 	for (size_t i = 0; i < text.len; i++)
-		if (!((text.ptr[i] >= '0' && text.ptr[i] <= '9') || (text.ptr[i] >= 'a' && text.ptr[i] <= 'f')))
+		if (!((text.ptr[i] >= '0' && text.ptr[i] <= '9') ||
+		      (text.ptr[i] >= 'a' && text.ptr[i] <= 'f')))
 			return false;
 	return true;
 }
@@ -38,17 +39,17 @@ void object_batch_end(struct source *source)
 static int batch_start(struct source *source, struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
-	struct git_call call = { .args = GIT_ARGS("cat-file", "--batch"), .git_dir = source->mirror };
+	struct git_call call = {.args = GIT_ARGS("cat-file", "--batch"), .git_dir = source->mirror};
 
 	if (source->batch.pid > 0)
 		return 0;
 	if (mirror_need(source, err))
 		return -1;
-	struct child_spec spec = { .argv = git_argv(&call, &arena),
-				   .env = git_environment(source, &call, &arena),
-				   .stdin_fd = CHILD_PIPE,
-				   .stdout_fd = CHILD_PIPE,
-				   .stderr_fd = -1 };
+	struct child_spec spec = {.argv = git_argv(&call, &arena),
+				  .env = git_environment(source, &call, &arena),
+				  .stdin_fd = CHILD_PIPE,
+				  .stdout_fd = CHILD_PIPE,
+				  .stderr_fd = -1};
 	return child_start(&source->batch, &spec, err);
 }
 
@@ -74,7 +75,8 @@ static int batch_fill(struct source *source, struct err *err)
 	if (got < 0)
 		return err_errno(err, "reading from git cat-file");
 	if (got == 0)
-		return err_set(err, ERR_INTERNAL, "git cat-file ended unexpectedly; is %s damaged?", source->mirror);
+		return err_set(err, ERR_INTERNAL, "git cat-file ended unexpectedly; is %s damaged?",
+			       source->mirror);
 	source->batch_pos = 0;
 	source->batch_len = (size_t)got;
 	return 0;
@@ -116,7 +118,8 @@ static int read_answer(struct source *source, const char *name, const char *type
 		return -1;
 	struct slice header = buf_slice(&line);
 	if (slice_ends_with(header, " missing") || slice_ends_with(header, " ambiguous"))
-		return err_set(err, ERR_NOT_FOUND, "the mirror of %s has no object %s", source->url.shown, name);
+		return err_set(err, ERR_NOT_FOUND, "the mirror of %s has no object %s", source->url.shown,
+			       name);
 	struct slice hash = slice_cut(&header, ' '), kind = slice_cut(&header, ' ');
 	if (!hash_is_full(hash) || !header.ptr || !slice_to_u64(header, &size))
 		return err_set(err, ERR_INTERNAL, "git cat-file answered `%.200s`", buf_str(&line));
@@ -152,7 +155,8 @@ int object_read(struct source *source, const char *name, const char *type, struc
 /* ---- commits ---- */
 
 /* "Ada <ada@x> 1700000000 +0100" */
-static void parse_person(struct arena *arena, struct slice text, const char **name, const char **email, int64_t *at_ms)
+static void parse_person(struct arena *arena, struct slice text, const char **name, const char **email,
+			 int64_t *at_ms)
 {
 	ptrdiff_t open = slice_find(text, '<'), close = -1;
 	int64_t seconds = 0;
@@ -165,9 +169,9 @@ static void parse_person(struct arena *arena, struct slice text, const char **na
 	if (name)
 		*name = arena_str(arena, slice_trim(slice_make(text.ptr, (size_t)open)));
 	if (email)
-		*email = close > open
-				 ? arena_str(arena, slice_make(text.ptr + open + 1, (size_t)(close - open - 1)))
-				 : "";
+		*email = close > open ? arena_str(arena,
+						  slice_make(text.ptr + open + 1, (size_t)(close - open - 1)))
+				      : "";
 	if (at_ms && (size_t)close < text.len) {
 		struct slice rest = slice_trim(slice_skip(text, (size_t)close + 1));
 		if (slice_to_i64(slice_cut(&rest, ' '), &seconds) && seconds < INT64_MAX / 1000)
@@ -211,7 +215,7 @@ int source_load_commit(struct source *source, const char *hash, struct arena *ar
 {
 	AUTO(buf_free) struct buf bytes = BUF_INIT(COMMIT_BYTES_MAX);
 
-	*out = (struct commit){ .ref_kind = REF_COMMIT };
+	*out = (struct commit){.ref_kind = REF_COMMIT};
 	if (hash_check(hash, err))
 		return -1;
 	if (object_read(source, hash, "commit", &bytes, out->hash, err)) {
@@ -274,11 +278,12 @@ static int find_in_tree(struct source *source, const char *tree, struct slice na
 	return 0;
 }
 
-int source_read_file(struct source *source, const char *hash, const char *path, struct buf *out, struct err *err)
+int source_read_file(struct source *source, const char *hash, const char *path, struct buf *out,
+		     struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	struct commit commit;
-	struct tree_entry entry = { .mode = SLICE("folder") };
+	struct tree_entry entry = {.mode = SLICE("folder")};
 	bool there = true;
 
 	if (source_load_commit(source, hash, &arena, &commit, err))

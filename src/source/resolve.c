@@ -60,10 +60,10 @@ static int peel(struct source *source, struct slice hash, struct slice type, str
 static int take_line(struct source *source, struct slice line, struct listing *list, struct arena *arena,
 		     struct err *err)
 {
-	struct slice hash = slice_cut(&line, ' '), type = slice_cut(&line, ' '), target = slice_cut(&line, ' '),
-		     target_type = slice_cut(&line, ' ');
+	struct slice hash = slice_cut(&line, ' '), type = slice_cut(&line, ' '),
+		     target = slice_cut(&line, ' '), target_type = slice_cut(&line, ' ');
 	char commit[COMMIT_HASH_MAX + 1];
-	struct source_ref ref = { 0 };
+	struct source_ref ref = {0};
 	bool found;
 
 	if (!line.ptr)
@@ -82,7 +82,8 @@ static int take_line(struct source *source, struct slice line, struct listing *l
 		return 0;
 	}
 	ref.kind = slice_starts_with(line, "refs/heads/") ? REF_BRANCH : REF_TAG;
-	ref.name = arena_str(arena, slice_skip(line, strlen(ref.kind == REF_BRANCH ? "refs/heads/" : "refs/tags/")));
+	ref.name = arena_str(arena,
+			     slice_skip(line, strlen(ref.kind == REF_BRANCH ? "refs/heads/" : "refs/tags/")));
 	memcpy(ref.hash, commit, sizeof(ref.hash));
 	ASSERT(list->count < list->cap);
 	list->refs[list->count++] = ref;
@@ -92,13 +93,13 @@ static int take_line(struct source *source, struct slice line, struct listing *l
 static int load_refs(struct source *source, struct arena *arena, struct listing *list, struct err *err)
 {
 	AUTO(buf_free) struct buf out = BUF_INIT(REFS_BYTES_MAX);
-	struct git_call call = { .args = GIT_ARGS("for-each-ref", "--sort=-version:refname",
-						  "--format=%(objectname) %(objecttype) %(*objectname) "
-						  "%(*objecttype) %(refname)",
-						  "refs/heads/", "refs/tags/", "refs/upstream/"),
-				 .git_dir = source->mirror };
+	struct git_call call = {.args = GIT_ARGS("for-each-ref", "--sort=-version:refname",
+						 "--format=%(objectname) %(objecttype) %(*objectname) "
+						 "%(*objecttype) %(refname)",
+						 "refs/heads/", "refs/tags/", "refs/upstream/"),
+				.git_dir = source->mirror};
 
-	*list = (struct listing){ 0 };
+	*list = (struct listing){0};
 	if (mirror_need(source, err) || git_run(source, &call, slice_of(""), &out, NULL, err))
 		return -1;
 	for (size_t i = 0; i < out.len; i++)
@@ -122,10 +123,10 @@ static void listing_free(struct listing *list)
 	map_free(&list->upstream);
 }
 
-int source_list_refs(struct source *source, struct arena *arena, struct source_ref **refs_out, size_t *count_out,
-		     struct err *err)
+int source_list_refs(struct source *source, struct arena *arena, struct source_ref **refs_out,
+		     size_t *count_out, struct err *err)
 {
-	AUTO(listing_free) struct listing list = { 0 };
+	AUTO(listing_free) struct listing list = {0};
 
 	if (load_refs(source, arena, &list, err))
 		return -1;
@@ -153,24 +154,26 @@ static const struct source_ref *find_ref(const struct listing *list, enum ref_ki
 static int check_tag(struct source *source, const struct source_ref *tag, struct err *err)
 {
 	if (tag->upstream[0] == '\0') {
-		err_set(err, ERR_CONFLICT, "tag %s was withdrawn: it showed commit %.12s and is no longer in %s",
-			tag->name, tag->hash, source->url.shown);
+		err_set(err, ERR_CONFLICT,
+			"tag %s was withdrawn: it showed commit %.12s and is no longer in %s", tag->name,
+			tag->hash, source->url.shown);
 		return err_hint(err, "deploy the commit itself if that is what you want: %.12s", tag->hash);
 	}
 	if (strcmp(tag->upstream, tag->hash) != 0) {
-		err_set(err, ERR_CONFLICT, "tag %s was moved: it showed commit %.12s, now it shows %.12s", tag->name,
-			tag->hash, tag->upstream);
-		return err_hint(err,
-				"a tag should never move: give the new commit a tag of its own, or deploy it by its "
-				"hash. To accept the move: git --git-dir='%s' update-ref -d 'refs/tags/%s', then "
-				"fetch again",
-				source->mirror, tag->name);
+		err_set(err, ERR_CONFLICT, "tag %s was moved: it showed commit %.12s, now it shows %.12s",
+			tag->name, tag->hash, tag->upstream);
+		return err_hint(
+			err,
+			"a tag should never move: give the new commit a tag of its own, or deploy it by its "
+			"hash. To accept the move: git --git-dir='%s' update-ref -d 'refs/tags/%s', then "
+			"fetch again",
+			source->mirror, tag->name);
 	}
 	return 0;
 }
 
-static int finish(struct source *source, const struct source_ref *ref, enum ref_kind kind, struct arena *arena,
-		  struct commit *out, struct err *err)
+static int finish(struct source *source, const struct source_ref *ref, enum ref_kind kind,
+		  struct arena *arena, struct commit *out, struct err *err)
 {
 	if (ref->kind == REF_TAG && check_tag(source, ref, err))
 		return -1;
@@ -206,10 +209,11 @@ static int list_abbreviated(struct source *source, const char *prefix, struct bu
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(buf_free) struct buf objects = BUF_INIT(4 << 20);
 	AUTO(buf_free) struct buf types = BUF_INIT(8 << 20);
-	struct git_call find = { .args = GIT_ARGS("rev-parse", arena_printf(&arena, "--disambiguate=%s", prefix)),
-				 .git_dir = source->mirror };
-	struct git_call check = { .args = GIT_ARGS("cat-file", "--batch-check=%(objectname) %(objecttype)"),
-				  .git_dir = source->mirror };
+	struct git_call find = {
+		.args = GIT_ARGS("rev-parse", arena_printf(&arena, "--disambiguate=%s", prefix)),
+		.git_dir = source->mirror};
+	struct git_call check = {.args = GIT_ARGS("cat-file", "--batch-check=%(objectname) %(objecttype)"),
+				 .git_dir = source->mirror};
 
 	if (git_run(source, &find, slice_of(""), &objects, NULL, err))
 		return -1;
@@ -247,8 +251,8 @@ static int say_ambiguous(struct source *source, const char *ref, struct slice ha
 }
 
 /* *found false when no commit starts so. */
-static int resolve_hash(struct source *source, const char *ref, struct arena *arena, struct commit *out, bool *found,
-			struct err *err)
+static int resolve_hash(struct source *source, const char *ref, struct arena *arena, struct commit *out,
+			bool *found, struct err *err)
 {
 	AUTO(buf_free) struct buf hashes = BUF_INIT(1 << 20);
 	char *lower = arena_strdup(arena, ref);
@@ -260,7 +264,8 @@ static int resolve_hash(struct source *source, const char *ref, struct arena *ar
 		if (source_load_commit(source, lower, arena, out, err) == 0)
 			return 0;
 		if (err->code == ERR_NOT_FOUND)
-			err_hint(err, "is it pushed? Only commits that a branch or tag of the repository reaches are "
+			err_hint(err, "is it pushed? Only commits that a branch or tag of the repository "
+				      "reaches are "
 				      "fetched");
 		return -1;
 	}
@@ -279,7 +284,7 @@ static int resolve_hash(struct source *source, const char *ref, struct arena *ar
 static void hint_nearest(const struct listing *list, const char *ref, struct err *err)
 {
 	AUTO(buf_free) struct buf text = BUF_INIT(512);
-	const char *best[NEAREST_MAX] = { NULL };
+	const char *best[NEAREST_MAX] = {NULL};
 	size_t distance[NEAREST_MAX], limit = MAX((size_t)2, strlen(ref) / 3);
 
 	for (size_t i = 0; i < list->count; i++) {
@@ -291,7 +296,8 @@ static void hint_nearest(const struct listing *list, const char *ref, struct err
 			if (best[at] && distance[at] <= d)
 				continue;
 			memmove(best + at + 1, best + at, (NEAREST_MAX - 1 - at) * sizeof(best[0]));
-			memmove(distance + at + 1, distance + at, (NEAREST_MAX - 1 - at) * sizeof(distance[0]));
+			memmove(distance + at + 1, distance + at,
+				(NEAREST_MAX - 1 - at) * sizeof(distance[0]));
 			best[at] = name;
 			distance[at] = d;
 			break;
@@ -316,14 +322,16 @@ static int check_ref(const char *ref, struct err *err)
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)ref[i] <= 0x20 || ref[i] == 0x7f)
 			return err_set(err, ERR_USER, "a ref holds no spaces or control characters");
-	return ref[0] == '-' ? err_set(err, ERR_USER, "`%s` is no ref: no name of a branch or tag starts with `-`", ref)
+	return ref[0] == '-' ? err_set(err, ERR_USER,
+				       "`%s` is no ref: no name of a branch or tag starts with `-`", ref)
 			     : 0;
 }
 
-static int resolve_name(struct source *source, const struct listing *list, const char *ref, struct arena *arena,
-			struct commit *out, bool *found, struct err *err)
+static int resolve_name(struct source *source, const struct listing *list, const char *ref,
+			struct arena *arena, struct commit *out, bool *found, struct err *err)
 {
-	const struct source_ref *branch = find_ref(list, REF_BRANCH, ref), *tag = find_ref(list, REF_TAG, ref);
+	const struct source_ref *branch = find_ref(list, REF_BRANCH, ref),
+				*tag = find_ref(list, REF_TAG, ref);
 
 	if (strncmp(ref, "refs/heads/", 11) == 0)
 		branch = find_ref(list, REF_BRANCH, ref + 11);
@@ -340,9 +348,10 @@ static int resolve_name(struct source *source, const struct listing *list, const
 	return finish(source, branch ? branch : tag, branch ? REF_BRANCH : REF_TAG, arena, out, err);
 }
 
-int source_resolve(struct source *source, const char *ref, struct arena *arena, struct commit *out, struct err *err)
+int source_resolve(struct source *source, const char *ref, struct arena *arena, struct commit *out,
+		   struct err *err)
 {
-	AUTO(listing_free) struct listing list = { 0 };
+	AUTO(listing_free) struct listing list = {0};
 	bool found = false;
 
 	if (check_ref(ref, err) || load_refs(source, arena, &list, err))

@@ -63,11 +63,11 @@ struct source_watch {
  * neither network nor mirror; a local path must be a repository. */
 int source_open(const char *home_dir, const char *url, const char *project_dir, struct source **source_out,
 		struct err *err) CHECKED;
-void source_close(struct source **source); /* cleanup function */
-const char *source_url(const struct source *source);    /* for people: without a password */
+void source_close(struct source **source);		/* cleanup function */
+const char *source_url(const struct source *source);	/* for people: without a password */
 const char *source_mirror(const struct source *source); /* path of the bare mirror */
-bool source_is_local(const struct source *source);      /* a path on this machine */
-bool source_has_mirror(const struct source *source);    /* fetched at least once */
+bool source_is_local(const struct source *source);	/* a path on this machine */
+bool source_has_mirror(const struct source *source);	/* fetched at least once */
 
 /* Creates or updates the mirror; one fetch at a time a mirror, whoever asks.
  * `watch` may be NULL. ERR_NETWORK, ERR_DENIED or ERR_NOT_FOUND with git's last
@@ -90,19 +90,19 @@ int source_load_commit(struct source *source, const char *hash, struct arena *ar
 struct source_ref {
 	enum ref_kind kind; /* REF_BRANCH or REF_TAG */
 	const char *name;
-	char hash[COMMIT_HASH_MAX + 1];     /* the commit; of a tag as first seen */
+	char hash[COMMIT_HASH_MAX + 1];	    /* the commit; of a tag as first seen */
 	char upstream[COMMIT_HASH_MAX + 1]; /* of tags: the commit upstream has now; empty: withdrawn */
 };
 /* Branches, then tags, each by version order, highest first. Tags of other things
  * than commits are left out. */
-int source_list_refs(struct source *source, struct arena *arena, struct source_ref **refs_out, size_t *count_out,
-		     struct err *err) CHECKED;
+int source_list_refs(struct source *source, struct arena *arena, struct source_ref **refs_out,
+		     size_t *count_out, struct err *err) CHECKED;
 
 /* The commits reachable from `to` but not from `from` (full hashes; from NULL: all),
  * newest first: how many, and the first `max` of them. */
-int source_list_commits(struct source *source, const char *from, const char *to, size_t max, struct arena *arena,
-			struct commit **commits_out, size_t *count_out, uint64_t *total_out,
-			struct err *err) CHECKED;
+int source_list_commits(struct source *source, const char *from, const char *to, size_t max,
+			struct arena *arena, struct commit **commits_out, size_t *count_out,
+			uint64_t *total_out, struct err *err) CHECKED;
 /* Commits only in `commit` (ahead) and only in `base` (behind). */
 int source_compare(struct source *source, const char *base, const char *commit, uint64_t *ahead_out,
 		   uint64_t *behind_out, struct err *err) CHECKED;

@@ -6,7 +6,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-static const char *const schemes[] = { "ssh", "git+ssh", "ssh+git", "https", "http", "git", "file" };
+static const char *const schemes[] = {"ssh", "git+ssh", "ssh+git", "https", "http", "git", "file"};
 
 static int check_text(const char *text, struct err *err)
 {
@@ -17,8 +17,8 @@ static int check_text(const char *text, struct err *err)
 			       len ? "too long" : "empty");
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-			return err_set(err, ERR_USER, "source: the address holds a control character at byte %zu",
-				       i + 1);
+			return err_set(err, ERR_USER,
+				       "source: the address holds a control character at byte %zu", i + 1);
 	if (text[0] == '-') {
 		err_set(err, ERR_USER, "source: `%s` would be taken for an option", text);
 		return err_hint(err, "a folder of that name is written ./%s", text);
@@ -106,18 +106,19 @@ static int parse_scheme(const char *text, struct arena *arena, struct url *out, 
 		known |= strcmp(scheme, schemes[i]) == 0;
 	if (!known) {
 		err_set(err, ERR_USER, "source: `%s://` is no kind of address that is known here", scheme);
-		return err_hint(err, "use ssh://, https://, http://, git://, file://, user@host:path or a path");
+		return err_hint(err,
+				"use ssh://, https://, http://, git://, file://, user@host:path or a path");
 	}
 	size_t host_len = strcspn(rest, "/");
 	if (strcmp(scheme, "file") == 0) {
 		if (host_len != 0 && !slice_is(slice_make(rest, host_len), "localhost"))
-			return err_set(err, ERR_USER, "source: `%s`: a file:// address names no host: file:///path",
-				       text);
+			return err_set(err, ERR_USER,
+				       "source: `%s`: a file:// address names no host: file:///path", text);
 		if (rest[host_len] == '\0')
 			return err_set(err, ERR_USER, "source: `%s` names no path", text);
 		return parse_path(percent_decode(arena, rest + host_len), "/", arena, out);
 	}
-	struct slice authority = slice_make(rest, host_len), userinfo = { NULL, 0 }, host = authority;
+	struct slice authority = slice_make(rest, host_len), userinfo = {NULL, 0}, host = authority;
 	for (size_t i = 0; i < authority.len; i++)
 		if (authority.ptr[i] == '@') {
 			userinfo = slice_make(authority.ptr, i);
@@ -135,19 +136,20 @@ static int parse_scheme(const char *text, struct arena *arena, struct url *out, 
 	else if (userinfo.len)
 		out->userinfo = arena_str(arena, userinfo);
 	out->address = arena_strdup(arena, text);
-	out->shown = without_final_slashes(arena, arena_printf(arena, "%s://%s%s%s", scheme, user, lower,
-							       rest + host_len));
+	out->shown = without_final_slashes(
+		arena, arena_printf(arena, "%s://%s%s%s", scheme, user, lower, rest + host_len));
 	out->canonical = out->shown;
 	return 0;
 }
 
 int url_parse(const char *text, const char *base_dir, struct arena *arena, struct url *out, struct err *err)
 {
-	*out = (struct url){ 0 };
+	*out = (struct url){0};
 	if (check_text(text, err))
 		return -1;
 	if (is_remote_helper(text)) {
-		err_set(err, ERR_USER, "source: `%.*s::` addresses run a program of that name and are refused",
+		err_set(err, ERR_USER,
+			"source: `%.*s::` addresses run a program of that name and are refused",
 			(int)strcspn(text, ":"), text);
 		return err_hint(err, "use ssh://, https://, user@host:path or a path");
 	}
