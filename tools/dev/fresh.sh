@@ -14,7 +14,7 @@ root="$(mktemp -d "$base/lockstep-fresh.XXXXXX")"
 chmod 755 "$root"
 trap 'rm -rf --one-file-system "$root"' EXIT
 
-mirror="$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
+mirror="$({ cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null || true; } |
 	sed -n -E 's/^(deb[[:space:]]+(\[[^]]*\][[:space:]]+)?|URIs:[[:space:]]*)((https?|file):[^[:space:]]*\/debian\/?)([[:space:]].*)?$/\3/p' |
 	head -n 1)"
 mirror="${mirror:-http://deb.debian.org/debian}"
