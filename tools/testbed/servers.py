@@ -150,6 +150,7 @@ class Server:
         self.dir = fleet.dir / "servers" / name
         self.home = self.dir / "home"
         self.port = None
+        self.reach = None  # (address, port) in front of this server, such as a delay proxy's
         self.process = None
         self.site = None
         self.home.mkdir(parents=True)
@@ -287,8 +288,9 @@ class Fleet:
         hosts, known = [], []
         for server in self.servers.values():
             key = (server.dir / "host_key.pub").read_text().split()
-            known.append(f"[{server.address}]:{server.port} {key[0]} {key[1]}\n")
-            hosts.append(f"Host {server.name}\n  HostName {server.address}\n  Port {server.port}\n")
+            address, port = server.reach or (server.address, server.port)
+            known.append(f"[{address}]:{port} {key[0]} {key[1]}\n")
+            hosts.append(f"Host {server.name}\n  HostName {address}\n  Port {port}\n")
         self.known_hosts.write_text("".join(known))
         self.config.write_text(
             "".join(hosts)
