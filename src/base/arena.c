@@ -1,3 +1,4 @@
+/* Blocks of zeroed memory, and the malloc family that aborts. */
 #include "base/arena.h"
 
 #include <stdio.h>

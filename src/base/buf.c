@@ -1,3 +1,4 @@
+/* Growing, bounded bytes. Reading them again is slice.c. */
 #include "base/buf.h"
 
 #include "base/arena.h"
@@ -8,7 +9,8 @@
 
 char *buf_reserve(struct buf *buf, size_t len)
 {
-	if (buf->overflow || len > buf->max - MIN(buf->len, buf->max)) {
+	ASSERT(buf->max < SIZE_MAX / 2 && buf->len <= buf->max);
+	if (buf->overflow || len > buf->max - buf->len) {
 		buf->overflow = true;
 		return NULL;
 	}
@@ -33,9 +35,18 @@ void buf_put(struct buf *buf, const void *bytes, size_t len)
 	buf->ptr[buf->len] = '\0';
 }
 
-void buf_puts(struct buf *buf, const char *text) { buf_put(buf, text, strlen(text)); }
-void buf_put_slice(struct buf *buf, struct slice s) { buf_put(buf, s.ptr, s.len); }
-void buf_putc(struct buf *buf, char c) { buf_put(buf, &c, 1); }
+void buf_puts(struct buf *buf, const char *text)
+{
+	buf_put(buf, text, strlen(text));
+}
+void buf_put_slice(struct buf *buf, struct slice s)
+{
+	buf_put(buf, s.ptr, s.len);
+}
+void buf_putc(struct buf *buf, char c)
+{
+	buf_put(buf, &c, 1);
+}
 
 void buf_printf(struct buf *buf, const char *format, ...)
 {
@@ -94,8 +105,14 @@ void buf_free(struct buf *buf)
 	*buf = BUF_INIT(buf->max);
 }
 
-struct slice buf_slice(const struct buf *buf) { return slice_make(buf->ptr, buf->len); }
-const char *buf_str(const struct buf *buf) { return buf->ptr ? buf->ptr : ""; }
+struct slice buf_slice(const struct buf *buf)
+{
+	return slice_make(buf->ptr, buf->len);
+}
+const char *buf_str(const struct buf *buf)
+{
+	return buf->ptr ? buf->ptr : "";
+}
 
 int buf_check(const struct buf *buf, const char *what, struct err *err)
 {
@@ -104,22 +121,39 @@ int buf_check(const struct buf *buf, const char *what, struct err *err)
 	return err_set(err, ERR_INTERNAL, "%s is larger than the limit of %zu bytes", what, buf->max);
 }
 
+/* Characters that move the cursor, start an escape sequence or reorder what stands
+ * around them: C0, DEL, C1 (C2 80..9F), U+2028..202E (E2 80 A8..AE) and
+ * U+2066..2069 (E2 81 A6..A9). */
+static bool is_harmful(struct slice character)
+{
+	const unsigned char *c = (const unsigned char *)character.ptr;
+
+	switch (character.len) {
+	case 1:
+		return c[0] < 0x20 || c[0] == 0x7F;
+	case 2:
+		return c[0] == 0xC2 && c[1] < 0xA0;
+	case 3:
+		return c[0] == 0xE2 && ((c[1] == 0x80 && c[2] >= 0xA8 && c[2] <= 0xAE) ||
+					(c[1] == 0x81 && c[2] >= 0xA6 && c[2] <= 0xA9));
+	default:
+		return false;
+	}
+}
+
 void buf_put_printable(struct buf *buf, struct slice s)
 {
-	bool utf8 = slice_is_utf8(s);
-
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		/* U+0080..U+009F are control characters too: C2 80..9F. */
-		bool c1 = utf8 && c == 0xC2 && i + 1 < s.len && (unsigned char)s.ptr[i + 1] < 0xA0;
-		if (c == '"' || c == '\\')
-			buf_printf(buf, "\\%c", c);
-		else if (c < 0x20 || c == 0x7F || (c >= 0x80 && !utf8))
-			buf_printf(buf, "\\x%02x", c);
-		else if (c1) {
-			buf_printf(buf, "\\x%02x\\x%02x", c, (unsigned char)s.ptr[i + 1]);
-			i++;
-		} else
-			buf_putc(buf, (char)c);
+	while (s.len) {
+		size_t len = slice_utf8_len(s);
+		struct slice character = slice_make(s.ptr, MAX(len, (size_t)1));
+		if (len == 0 || is_harmful(character)) {
+			for (size_t i = 0; i < character.len; i++)
+				buf_printf(buf, "\\x%02x", (unsigned char)character.ptr[i]);
+		} else {
+			if (*character.ptr == '"' || *character.ptr == '\\')
+				buf_putc(buf, '\\');
+			buf_put_slice(buf, character);
+		}
+		s = slice_skip(s, character.len);
 	}
 }

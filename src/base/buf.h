@@ -35,6 +35,7 @@ struct slice buf_slice(const struct buf *buf);
 const char *buf_str(const struct buf *buf); /* "" when empty */
 int buf_check(const struct buf *buf, const char *what, struct err *err) CHECKED;
 
-/* Text for people: quotes, backslashes, control characters and bytes that are
- * not UTF-8 as \xNN, so that a file name can never forge a line or a colour. */
+/* Text for people: control characters, bytes that are not UTF-8 and characters
+ * that turn the writing direction as \xNN, quotes and backslashes with a backslash
+ * before them; a file name can never forge a line or a colour. */
 void buf_put_printable(struct buf *buf, struct slice s);

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 struct child_spec {
-	const char *const *argv;   /* NULL-terminated; argv[0] is looked up in PATH */
+	const char *const *argv;   /* NULL-terminated; argv[0] is looked up in the PATH it will have */
 	const char *const *env;    /* NULL-terminated "K=V"; NULL inherits ours */
 	const char *dir;           /* working folder; NULL: ours */
 	int stdin_fd;              /* -1: /dev/null */
@@ -26,6 +26,8 @@ struct child {
 };
 #define CHILD_INIT ((struct child){ 0, -1, -1, -1 })
 
+/* A program that cannot be executed is an error here (ERR_NOT_FOUND when it is not
+ * in PATH), not a status later. All signals start with their default actions. */
 int child_start(struct child *child, const struct child_spec *spec, struct err *err) CHECKED;
 /* status: 0..255 exit code, or 128 + signal. */
 int child_wait(struct child *child, int *status, struct err *err) CHECKED;
@@ -34,7 +36,10 @@ void child_stop(struct child *child, int grace_ms);
 void child_close(struct child *child); /* cleanup function: child_stop(…, 0) and closes the pipes */
 
 /* Runs to the end: stdin from `input` (may be empty), stdout into `out`, stderr
- * into `errors` (either may be NULL to drop). A program that writes more than a
+ * into `errors` (either may be NULL to drop; with CHILD_STDOUT in the spec and no
+ * `errors`, stderr joins stdout; the spec's other descriptors are not looked at).
+ * The end is the program's own: a process it leaves behind is neither waited for
+ * nor ended. A program that writes more than a
  * buffer holds, or runs longer than timeout_ms (0: no limit), is stopped and
  * that is an error. A non-zero exit is *not* an error here: look at *status. */
 int child_run(const struct child_spec *spec, struct slice input, struct buf *out, struct buf *errors,

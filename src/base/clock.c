@@ -1,3 +1,4 @@
+/* Clocks, and times as people and records write them: always UTC. */
 #include "base/clock.h"
 
 #include <inttypes.h>
@@ -11,9 +12,18 @@ static int64_t read_clock_us(clockid_t id)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-int64_t clock_wall_ms(void) { return read_clock_us(CLOCK_REALTIME) / 1000; }
-int64_t clock_mono_ms(void) { return read_clock_us(CLOCK_MONOTONIC) / 1000; }
-int64_t clock_mono_us(void) { return read_clock_us(CLOCK_MONOTONIC); }
+int64_t clock_wall_ms(void)
+{
+	return read_clock_us(CLOCK_REALTIME) / 1000;
+}
+int64_t clock_mono_ms(void)
+{
+	return read_clock_us(CLOCK_MONOTONIC) / 1000;
+}
+int64_t clock_mono_us(void)
+{
+	return read_clock_us(CLOCK_MONOTONIC);
+}
 
 void clock_format_iso(int64_t wall_ms, char out[CLOCK_ISO_LEN + 1])
 {
@@ -36,10 +46,15 @@ static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)
 	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+static int64_t days_in_month(int64_t year, int64_t month)
+{
+	return month == 12 ? 31 : days_from_civil(year, month + 1, 1) - days_from_civil(year, month, 1);
+}
+
 bool clock_parse_iso(struct slice text, int64_t *wall_ms_out)
 {
 	static const char shape[] = "dddd-dd-ddTdd:dd:ddZ";
-	int64_t number[6] = { 0 };
+	int64_t number[6] = {0};
 	int field = 0;
 
 	if (text.len != CLOCK_ISO_LEN)
@@ -55,8 +70,9 @@ bool clock_parse_iso(struct slice text, int64_t *wall_ms_out)
 			return false;
 		number[field] = number[field] * 10 + (text.ptr[i] - '0');
 	}
-	if (number[1] < 1 || number[1] > 12 || number[2] < 1 || number[2] > 31 || number[3] > 23 ||
-	    number[4] > 59 || number[5] > 60)
+	if (number[0] < 1970 || number[1] < 1 || number[1] > 12 || number[2] < 1 ||
+	    number[2] > days_in_month(number[0], number[1]) || number[3] > 23 || number[4] > 59 ||
+	    number[5] > 59)
 		return false;
 	int64_t days = days_from_civil(number[0], number[1], number[2]);
 	*wall_ms_out = (((days * 24 + number[3]) * 60 + number[4]) * 60 + number[5]) * 1000;
@@ -68,7 +84,7 @@ void clock_put_age(struct buf *out, int64_t wall_ms, int64_t now_ms)
 	static const struct {
 		int64_t from_s, unit_s;
 		const char *name;
-	} steps[] = { { 172800, 86400, "days" }, { 5400, 3600, "h" }, { 60, 60, "min" }, { 10, 1, "s" } };
+	} steps[] = {{172800, 86400, "days"}, {5400, 3600, "h"}, {60, 60, "min"}, {10, 1, "s"}};
 	int64_t age_s = (now_ms - wall_ms) / 1000;
 
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
@@ -82,10 +98,12 @@ void clock_put_age(struct buf *out, int64_t wall_ms, int64_t now_ms)
 
 void clock_put_duration(struct buf *out, int64_t duration_ms)
 {
+	duration_ms = MAX(duration_ms, 0);
 	if (duration_ms < 10000)
 		buf_printf(out, "%" PRId64 ".%" PRId64 " s", duration_ms / 1000, duration_ms % 1000 / 100);
 	else if (duration_ms < 60000)
 		buf_printf(out, "%" PRId64 " s", duration_ms / 1000);
 	else
-		buf_printf(out, "%" PRId64 " min %" PRId64 " s", duration_ms / 60000, duration_ms / 1000 % 60);
+		buf_printf(out, "%" PRId64 " min %" PRId64 " s", duration_ms / 60000,
+			   duration_ms / 1000 % 60);
 }

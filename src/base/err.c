@@ -1,3 +1,4 @@
+/* Filling, wrapping and naming of errors. Printing them is the command line's. */
 #include "base/err.h"
 
 #include <errno.h>
@@ -11,9 +12,9 @@ void assert_failed(const char *condition, const char *file, int line, const char
 	abort();
 }
 
-/* snprintf into a field, cut at a character boundary. */
-static void fill(char *field, size_t size, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
-static void fill(char *field, size_t size, const char *format, va_list args)
+/* vsnprintf into a field, cut at a character boundary. */
+__attribute__((format(printf, 3, 0))) static void fill(char *field, size_t size, const char *format,
+						       va_list args)
 {
 	int len = vsnprintf(field, size, format, args);
 
@@ -31,9 +32,13 @@ static void fill(char *field, size_t size, const char *format, va_list args)
 
 int err_vset(struct err *err, enum err_code code, const char *format, va_list args)
 {
+	char text[ERR_TEXT_MAX];
+
+	/* Not straight into the field: the arguments may point at the old text. */
+	fill(text, sizeof(text), format, args);
+	memcpy(err->text, text, strlen(text) + 1);
 	err->code = code;
 	err->hint[0] = '\0';
-	fill(err->text, sizeof(err->text), format, args);
 	return -1;
 }
 
@@ -75,27 +80,27 @@ int err_errno(struct err *err, const char *format, ...)
 int err_wrap(struct err *err, const char *format, ...)
 {
 	char context[ERR_TEXT_MAX];
-	char old[ERR_TEXT_MAX];
+	char hint[ERR_HINT_MAX];
 	va_list args;
 
 	va_start(args, format);
 	fill(context, sizeof(context), format, args);
 	va_end(args);
-	memcpy(old, err->text, sizeof(old));
-	char hint[ERR_HINT_MAX];
-	memcpy(hint, err->hint, sizeof(hint));
-	err_set(err, err->code, "%s: %s", context, old);
-	memcpy(err->hint, hint, sizeof(hint));
+	memcpy(hint, err->hint, strlen(err->hint) + 1);
+	err_set(err, err->code, "%s: %s", context, err->text);
+	memcpy(err->hint, hint, strlen(hint) + 1);
 	return -1;
 }
 
 int err_hint(struct err *err, const char *format, ...)
 {
+	char hint[ERR_HINT_MAX];
 	va_list args;
 
 	va_start(args, format);
-	fill(err->hint, sizeof(err->hint), format, args);
+	fill(hint, sizeof(hint), format, args);
 	va_end(args);
+	memcpy(err->hint, hint, strlen(hint) + 1);
 	return -1;
 }
 

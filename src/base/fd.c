@@ -1,3 +1,5 @@
+/* Files by descriptor: whole reads and writes, durable replacement, folders, and the
+ * opening that cannot be led astray. What the files mean is not known here. */
 #include "base/fd.h"
 
 #include "base/arena.h"
@@ -116,7 +118,8 @@ static int open_parent(int dir_fd, const char *path, int *fd_out, const char **n
 	char parent[4096];
 
 	*name_out = slash ? slash + 1 : path;
-	int len = snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	int len =
+		snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
 	if (slash == path)
 		len = snprintf(parent, sizeof(parent), "/");
 	if (len < 0 || (size_t)len >= sizeof(parent))
@@ -134,8 +137,8 @@ int file_replace_at(int dir_fd, const char *path, struct slice content, mode_t m
 	if (open_parent(dir_fd, path, &parent, &name, err))
 		return -1;
 	random_bytes(&tag, sizeof(tag));
-	if ((size_t)snprintf(temporary, sizeof(temporary), ".%.200s.%016llx", name, (unsigned long long)tag) >=
-	    sizeof(temporary))
+	if ((size_t)snprintf(temporary, sizeof(temporary), ".%.200s.%016llx", name,
+			     (unsigned long long)tag) >= sizeof(temporary))
 		return err_set(err, ERR_USER, "%.100s…: the name is too long", name);
 	AUTO(close_fd) int fd = open_retry(parent, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
 	if (fd < 0)
@@ -164,8 +167,12 @@ int dir_open_at(int dir_fd, const char *path, int *fd_out, struct err *err)
 
 static bool is_dir_at(int dir_fd, const char *path)
 {
+	int saved = errno;
 	struct stat st;
-	return fstatat(dir_fd, path, &st, 0) == 0 && S_ISDIR(st.st_mode);
+	bool is_dir = fstatat(dir_fd, path, &st, 0) == 0 && S_ISDIR(st.st_mode);
+
+	errno = saved;
+	return is_dir;
 }
 
 int dir_make_at(int dir_fd, const char *path, mode_t mode, struct err *err)
@@ -181,10 +188,11 @@ int dir_make_at(int dir_fd, const char *path, mode_t mode, struct err *err)
 			continue;
 		char kept = partial[i];
 		partial[i] = '\0';
-		if (mkdirat(dir_fd, partial, mode) != 0 && !(errno == EEXIST && is_dir_at(dir_fd, partial)) &&
-		    !is_dir_at(dir_fd, partial)) {
+		/* Whatever mkdir says (EEXIST, EROFS, EACCES): a folder that is there is fine. */
+		if (mkdirat(dir_fd, partial, mode) != 0 && !is_dir_at(dir_fd, partial)) {
 			if (errno == EEXIST)
-				return err_set(err, ERR_INTERNAL, "%s is in the way: it is not a folder", partial);
+				return err_set(err, ERR_INTERNAL, "%s is in the way: it is not a folder",
+					       partial);
 			return err_errno(err, "cannot create the folder %s", partial);
 		}
 		partial[i] = kept;
@@ -246,43 +254,112 @@ int dir_each_at(int dir_fd, const char *path, int (*visit)(void *context, const 
 	return result;
 }
 
-static int remove_below(void *context, const char *name, struct err *err)
+/* A folder of our own without the rights to list or change it gets them. */
+static void make_writable(int dir_fd, const char *name)
 {
-	return tree_remove_at(*(int *)context, name, err);
+	struct stat st;
+#ifdef O_PATH
+	/* By descriptor, because another user may put a symlink there meanwhile; O_PATH
+	 * needs no right on the folder, and /proc is how such a descriptor is changed. */
+	AUTO(close_fd) int fd = open_retry(dir_fd, name, O_PATH | O_NOFOLLOW | O_DIRECTORY, 0);
+	char link[64];
+	if (fd < 0 || fstat(fd, &st) != 0 || st.st_uid != geteuid() || (st.st_mode & 0700) == 0700)
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	(void)!chmod(link, 0700);
+#else
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+	    st.st_uid == geteuid() && (st.st_mode & 0700) != 0700)
+		(void)!fchmodat(dir_fd, name, 0700, AT_SYMLINK_NOFOLLOW);
+#endif
+}
+
+static int remove_entry(void *context, const char *name, struct err *err)
+{
+	int dir_fd = *(int *)context;
+
+	if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	/* Linux says EISDIR for a folder, POSIX EPERM, a parent we may not write EACCES. */
+	int refused = errno;
+	bool perhaps_folder = refused == EISDIR || refused == EPERM || refused == EACCES;
+	if (perhaps_folder && (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT))
+		return 0;
+	if (!perhaps_folder || !(errno == ENOTEMPTY || errno == EEXIST || errno == EACCES)) {
+		errno = errno == ENOTDIR ? refused : errno;
+		return err_errno(err, "cannot remove %s", name);
+	}
+	make_writable(dir_fd, name);
+	AUTO(close_fd) int below = open_retry(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (below < 0) {
+		errno = errno == ENOTDIR || errno == ELOOP ? refused : errno;
+		return err_errno(err, "cannot remove %s", name);
+	}
+	if (dir_each_at(below, ".", remove_entry, &below, err))
+		return err_wrap(err, "%s", name);
+	if (unlinkat(dir_fd, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+		return err_errno(err, "cannot remove %s", name);
+	return 0;
 }
 
 int tree_remove_at(int dir_fd, const char *path, struct err *err)
 {
-	if (unlinkat(dir_fd, path, 0) == 0 || errno == ENOENT)
+	AUTO(close_fd) int parent = -1;
+	char folder[4096];
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	size_t name_at = len;
+	while (name_at > 0 && path[name_at - 1] != '/')
+		name_at--;
+	if (len == 0 || len >= sizeof(folder))
+		return err_set(err, ERR_USER, "\"%.100s\" is no usable path", path);
+	memcpy(folder, path, len);
+	folder[len] = '\0';
+	const char *name = folder + name_at;
+	if (strcmp(name, "") == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return err_set(err, ERR_USER, "%s: will not remove that", path);
+	if (name_at == 0)
+		return remove_entry(&dir_fd, name, err);
+	folder[name_at - 1] = '\0';
+	int failed = *path == '/'
+			     ? dir_open_at(dir_fd, name_at == 1 ? "/" : folder, &parent, err)
+			     : open_beneath(dir_fd, folder, O_RDONLY | O_DIRECTORY, 0, false, &parent, err);
+	if (failed) {
+		if (err->code != ERR_NOT_FOUND)
+			return err_wrap(err, "cannot remove %s", path);
+		err_clear(err);
 		return 0;
-	/* Linux says EISDIR for a folder, POSIX EPERM. */
-	if (errno != EISDIR && errno != EPERM && errno != EACCES)
-		return err_errno(err, "cannot remove %s", path);
-	int refused = errno;
-	if (unlinkat(dir_fd, path, AT_REMOVEDIR) == 0)
-		return 0;
-	if (errno != ENOTEMPTY && errno != EEXIST && errno != EACCES) {
-		errno = errno == ENOTDIR ? refused : errno;
-		return err_errno(err, "cannot remove %s", path);
 	}
-	AUTO(close_fd) int below = open_retry(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (below < 0) {
-		struct stat st;
-		if (fstatat(dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
-		    st.st_uid == geteuid() && fchmodat(dir_fd, path, 0700, 0) == 0)
-			below = open_retry(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		if (below < 0)
-			return err_errno(err, "cannot remove %s", path);
+	if (remove_entry(&parent, name, err)) {
+		folder[name_at - 1] = '/';
+		folder[name_at] = '\0';
+		return err_wrap(err, "%s", folder);
 	}
-	struct stat st;
-	if (fstat(below, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 0700) != 0700)
-		(void)!fchmod(below, 0700);
-	if (dir_each_at(below, ".", remove_below, &below, err))
-		return err_wrap(err, "%s", path);
-	if (unlinkat(dir_fd, path, AT_REMOVEDIR) != 0 && errno != ENOENT)
-		return err_errno(err, "cannot remove %s", path);
 	return 0;
 }
+
+/* One component; a symlink is ELOOP, also where the system says ENOTDIR because a
+ * folder was asked for. */
+static int open_component(int dir_fd, const char *name, int flags, mode_t mode)
+{
+	int fd = open_retry(dir_fd, name, flags | O_NOFOLLOW, mode);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOTDIR && fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		errno = S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR;
+	return fd;
+}
+
+/* Going through a folder needs the right to search it, not to list it. */
+#if defined(O_PATH)
+#define STEP_FLAGS O_PATH
+#elif defined(O_SEARCH)
+#define STEP_FLAGS O_SEARCH
+#else
+#define STEP_FLAGS O_RDONLY
+#endif
 
 /* Component by component; refuses every symlink, also with `follow`. */
 static int open_walking(int dir_fd, const char *path, int flags, mode_t mode)
@@ -309,11 +386,11 @@ static int open_walking(int dir_fd, const char *path, int flags, mode_t mode)
 			return -1;
 		}
 		if (!slash)
-			return open_retry(here, len ? name : ".", flags | O_NOFOLLOW, mode);
+			return open_component(here, len ? name : ".", flags, mode);
 		path = slash + 1;
 		if (len == 0)
 			continue;
-		int next = open_retry(here, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		int next = open_component(here, name, STEP_FLAGS | O_DIRECTORY, 0);
 		if (next < 0)
 			return -1;
 		close_fd(&at);
@@ -321,18 +398,21 @@ static int open_walking(int dir_fd, const char *path, int flags, mode_t mode)
 	}
 }
 
-int open_beneath(int dir_fd, const char *path, int flags, mode_t mode, bool follow, int *fd_out, struct err *err)
+int open_beneath(int dir_fd, const char *path, int flags, mode_t mode, bool follow, int *fd_out,
+		 struct err *err)
 {
 	int fd = -1;
 	bool walk = true;
 
 #ifdef __linux__
-	static bool missing; /* the kernel has no openat2 */
+	static _Atomic bool missing; /* the kernel has no openat2 */
 	if (!missing) {
+		bool creates = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
 		struct open_how how = {
 			.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-			.mode = flags & O_CREAT ? mode : 0,
-			.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (follow ? 0 : RESOLVE_NO_SYMLINKS),
+			.mode = creates ? mode & 07777 : 0,
+			.resolve =
+				RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (follow ? 0 : RESOLVE_NO_SYMLINKS),
 		};
 		/* EAGAIN: something was renamed while the kernel looked; try again, but not for ever. */
 		for (int tries = 0; tries < 100; tries++) {
@@ -340,9 +420,10 @@ int open_beneath(int dir_fd, const char *path, int flags, mode_t mode, bool foll
 			if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
 				break;
 		}
-		/* A seccomp filter that does not know the call answers EPERM or ENOSYS. */
+		/* A container's filter that does not know the call may answer EPERM, which may
+		 * also be meant; walking then gives the same answer or the file. */
+		walk = fd < 0 && (errno == ENOSYS || errno == EPERM);
 		missing = fd < 0 && errno == ENOSYS;
-		walk = missing;
 	}
 #else
 	(void)follow;

@@ -12,7 +12,8 @@
 void close_fd(int *fd); /* cleanup function; -1 is fine; keeps errno */
 int steal_fd(int *fd);  /* returns *fd and sets it to -1 */
 
-/* All of these retry EINTR and set FD_CLOEXEC. */
+/* All of these retry EINTR; what opens sets FD_CLOEXEC. The descriptors must be
+ * blocking: EAGAIN is an error here. */
 int fd_write_all(int fd, const void *bytes, size_t len, struct err *err) CHECKED;
 /* Reads until `len` bytes or end of file; the count in *len_out. */
 int fd_read_full(int fd, void *bytes, size_t len, size_t *len_out, struct err *err) CHECKED;
@@ -34,7 +35,8 @@ int dir_sync(int dir_fd, struct err *err) CHECKED;
 int dir_each_at(int dir_fd, const char *path,
 		int (*visit)(void *context, const char *name, struct err *err), void *context,
 		struct err *err) CHECKED;
-/* rm -rf beneath dir_fd: never follows a symlink; a missing path is fine.
+/* rm -rf beneath dir_fd: never follows a symlink, neither on the way nor below; a
+ * missing path is fine. The folder an absolute path lies in is the caller's to trust.
  * Read-only folders of our own are made writable first. */
 int tree_remove_at(int dir_fd, const char *path, struct err *err) CHECKED;
 

@@ -1,3 +1,4 @@
+/* Lines on standard error for whoever debugs the program. */
 #include "base/log.h"
 
 #include "base/buf.h"
@@ -9,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const level_names[] = { [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info",
-					   [LOG_DEBUG] = "debug" };
+static const char *const level_names[] = {
+	[LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
 static const char *log_who = "lockstep";
 static enum log_level log_limit;
 
@@ -24,7 +25,10 @@ void log_setup(const char *who)
 			log_limit = level;
 }
 
-bool log_enabled(enum log_level level) { return level <= log_limit; }
+bool log_enabled(enum log_level level)
+{
+	return level <= log_limit;
+}
 
 void log_line(enum log_level level, const char *format, ...)
 {

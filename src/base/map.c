@@ -1,11 +1,16 @@
+/* Slots find, entries remember: the order of insertion survives any growth. */
 #include "base/map.h"
 
 #include "base/arena.h"
 #include "base/random.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
-static uint64_t rotate(uint64_t value, int bits) { return value << bits | value >> (64 - bits); }
+static uint64_t rotate(uint64_t value, int bits)
+{
+	return value << bits | value >> (64 - bits);
+}
 
 static void sip_round(uint64_t v[4])
 {
@@ -21,18 +26,21 @@ static void sip_round(uint64_t v[4])
 	v[2] = rotate(v[2], 32);
 }
 
+static uint64_t secret[2];
+
+static void make_secret(void)
+{
+	random_bytes(secret, sizeof(secret));
+}
+
 /* SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF"). */
 static uint64_t hash(struct slice key)
 {
-	static uint64_t secret[2];
-	static bool seeded;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	if (!seeded) {
-		random_bytes(secret, sizeof(secret));
-		seeded = true;
-	}
-	uint64_t v[4] = { secret[0] ^ 0x736f6d6570736575u, secret[1] ^ 0x646f72616e646f6du,
-			  secret[0] ^ 0x6c7967656e657261u, secret[1] ^ 0x7465646279746573u };
+	pthread_once(&once, make_secret);
+	uint64_t v[4] = {secret[0] ^ 0x736f6d6570736575u, secret[1] ^ 0x646f72616e646f6du,
+			 secret[0] ^ 0x6c7967656e657261u, secret[1] ^ 0x7465646279746573u};
 	size_t whole = key.len & ~(size_t)7;
 	uint64_t word;
 	for (size_t i = 0; i < whole; i += 8) {
@@ -103,7 +111,7 @@ void *map_put(struct map *map, struct slice key, void *value)
 		return old;
 	}
 	ASSERT(map->entries_used < UINT32_MAX - 1);
-	map->entries[map->entries_used++] = (struct map_entry){ key, value };
+	map->entries[map->entries_used++] = (struct map_entry){key, value};
 	*slot = (uint32_t)map->entries_used;
 	map->count++;
 	return NULL;
@@ -130,7 +138,7 @@ void *map_remove(struct map *map, struct slice key)
 		return NULL;
 	struct map_entry *entry = &map->entries[slot - 1];
 	void *old = entry->value;
-	*entry = (struct map_entry){ 0 };
+	*entry = (struct map_entry){0};
 	map->count--;
 	return old;
 }

@@ -1,3 +1,4 @@
+/* The kernel's random bytes; nothing here stretches or keeps them. */
 #include "base/random.h"
 
 #include <stdio.h>

@@ -1,13 +1,16 @@
+/* Reading of bytes: comparing, cutting, strict conversions, patterns. No
+ * building (that is buf.c), no memory of its own. */
 #include "base/slice.h"
-
-#include <stdlib.h>
 
 bool slice_equal(struct slice a, struct slice b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-bool slice_is(struct slice s, const char *text) { return slice_equal(s, slice_of(text)); }
+bool slice_is(struct slice s, const char *text)
+{
+	return slice_equal(s, slice_of(text));
+}
 
 int slice_compare(struct slice a, struct slice b)
 {
@@ -29,7 +32,10 @@ bool slice_ends_with(struct slice s, const char *suffix)
 	return s.len >= len && (len == 0 || memcmp(s.ptr + s.len - len, suffix, len) == 0);
 }
 
-static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 struct slice slice_trim(struct slice s)
 {
@@ -45,7 +51,8 @@ struct slice slice_trim(struct slice s)
 struct slice slice_skip(struct slice s, size_t count)
 {
 	ASSERT(count <= s.len);
-	return slice_make(s.ptr + count, s.len - count);
+	/* Adding even 0 to NULL is undefined. */
+	return count ? slice_make(s.ptr + count, s.len - count) : s;
 }
 
 ptrdiff_t slice_find(struct slice s, char byte)
@@ -90,9 +97,9 @@ bool slice_to_i64(struct slice s, int64_t *out)
 	bool negative = s.len && s.ptr[0] == '-';
 	uint64_t value;
 
-	if (!slice_to_u64(negative ? slice_skip(s, 1) : s, &value) || value > (uint64_t)INT64_MAX)
+	if (!slice_to_u64(negative ? slice_skip(s, 1) : s, &value) || value > (uint64_t)INT64_MAX + negative)
 		return false;
-	*out = negative ? -(int64_t)value : (int64_t)value;
+	*out = (int64_t)(negative ? 0 - value : value);
 	return true;
 }
 
@@ -112,14 +119,15 @@ static bool to_scaled(struct slice s, const struct unit *units, size_t unit_coun
 		return false;
 	for (size_t i = 0; i < unit_count; i++)
 		if (slice_is(slice_skip(s, digits), units[i].suffix))
-			return !__builtin_mul_overflow(value, units[i].factor, out) && *out <= (uint64_t)INT64_MAX;
+			return !__builtin_mul_overflow(value, units[i].factor, out) &&
+			       *out <= (uint64_t)INT64_MAX;
 	return false;
 }
 
 bool slice_to_duration_ms(struct slice s, int64_t *out)
 {
 	static const struct unit units[] = {
-		{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 },
+		{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
 	};
 	uint64_t value;
 
@@ -136,30 +144,31 @@ bool slice_to_duration_ms(struct slice s, int64_t *out)
 bool slice_to_size(struct slice s, uint64_t *out)
 {
 	static const struct unit units[] = {
-		{ "", 1 },	 { "k", 1 << 10 }, { "K", 1 << 10 }, { "m", 1 << 20 },
-		{ "M", 1 << 20 }, { "g", 1 << 30 }, { "G", 1 << 30 },
+		{"", 1},	{"k", 1 << 10}, {"K", 1 << 10}, {"m", 1 << 20},
+		{"M", 1 << 20}, {"g", 1 << 30}, {"G", 1 << 30},
 	};
 	return to_scaled(s, units, ARRAY_LEN(units), out);
 }
 
 /* RFC 3629 section 4: no overlong forms, no surrogates, nothing above U+10FFFF. */
-static size_t utf8_len(const unsigned char *s, size_t left)
+size_t slice_utf8_len(struct slice text)
 {
 	static const struct {
 		unsigned char first_low, first_high, second_low, second_high;
 		size_t len;
 	} forms[] = {
-		{ 0xC2, 0xDF, 0x80, 0xBF, 2 }, { 0xE0, 0xE0, 0xA0, 0xBF, 3 }, { 0xE1, 0xEC, 0x80, 0xBF, 3 },
-		{ 0xED, 0xED, 0x80, 0x9F, 3 }, { 0xEE, 0xEF, 0x80, 0xBF, 3 }, { 0xF0, 0xF0, 0x90, 0xBF, 4 },
-		{ 0xF1, 0xF3, 0x80, 0xBF, 4 }, { 0xF4, 0xF4, 0x80, 0x8F, 4 },
+		{0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3},
+		{0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
+		{0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
 	};
 
-	if (s[0] < 0x80)
-		return 1;
+	const unsigned char *s = (const unsigned char *)text.ptr;
+	if (text.len == 0 || s[0] < 0x80)
+		return text.len != 0;
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
 		if (s[0] < forms[i].first_low || s[0] > forms[i].first_high)
 			continue;
-		if (left < forms[i].len || s[1] < forms[i].second_low || s[1] > forms[i].second_high)
+		if (text.len < forms[i].len || s[1] < forms[i].second_low || s[1] > forms[i].second_high)
 			return 0;
 		for (size_t at = 2; at < forms[i].len; at++)
 			if ((s[at] & 0xC0) != 0x80)
@@ -171,13 +180,97 @@ static size_t utf8_len(const unsigned char *s, size_t left)
 
 bool slice_is_utf8(struct slice s)
 {
-	for (size_t at = 0; at < s.len;) {
-		size_t len = utf8_len((const unsigned char *)s.ptr + at, s.len - at);
+	while (s.len) {
+		size_t len = slice_utf8_len(s);
 		if (len == 0)
 			return false;
-		at += len;
+		s = slice_skip(s, len);
 	}
 	return true;
+}
+
+static bool is_upper(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+static bool is_lower(unsigned char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+static bool is_digit(unsigned char c)
+{
+	return c >= '0' && c <= '9';
+}
+static bool is_alpha(unsigned char c)
+{
+	return is_upper(c) || is_lower(c);
+}
+static bool is_alnum(unsigned char c)
+{
+	return is_alpha(c) || is_digit(c);
+}
+static bool is_xdigit(unsigned char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+static bool is_blank(unsigned char c)
+{
+	return c == ' ' || c == '\t';
+}
+static bool is_white(unsigned char c)
+{
+	return is_space((char)c);
+}
+static bool is_graph(unsigned char c)
+{
+	return c > 0x20 && c < 0x7F;
+}
+static bool is_print(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7F;
+}
+static bool is_punct(unsigned char c)
+{
+	return is_graph(c) && !is_alnum(c);
+}
+static bool is_cntrl(unsigned char c)
+{
+	return c < 0x20 || c == 0x7F;
+}
+
+/* The C locale's, whatever the locale of whoever started us is. */
+static const struct {
+	const char *name; /* with the colons, as in a pattern */
+	bool (*holds)(unsigned char c);
+} classes[] = {
+	{":alnum:", is_alnum}, {":alpha:", is_alpha}, {":blank:", is_blank}, {":cntrl:", is_cntrl},
+	{":digit:", is_digit}, {":graph:", is_graph}, {":lower:", is_lower}, {":print:", is_print},
+	{":punct:", is_punct}, {":space:", is_white}, {":upper:", is_upper}, {":xdigit:", is_xdigit},
+};
+
+/* "[:digit:]" behind its first bracket: true (and *pattern behind it) when it is one. */
+static bool match_named_class(struct slice *pattern, unsigned char c, bool *found)
+{
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
+		size_t len = strlen(classes[i].name);
+		if (pattern->len > len && slice_starts_with(*pattern, classes[i].name) &&
+		    pattern->ptr[len] == ']') {
+			*pattern = slice_skip(*pattern, len + 1);
+			*found = *found || classes[i].holds(c);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* One character of a bracket expression, with its backslash when it has one. */
+static unsigned char take_class_char(struct slice *p)
+{
+	if (p->ptr[0] == '\\' && p->len > 1)
+		*p = slice_skip(*p, 1);
+	unsigned char c = (unsigned char)p->ptr[0];
+	*p = slice_skip(*p, 1);
+	return c;
 }
 
 /* "[...]" at *pattern (behind the bracket): 1 match, 0 none, -1 not closed. */
@@ -190,16 +283,20 @@ static int match_class(struct slice *pattern, unsigned char c)
 	if (negate)
 		p = slice_skip(p, 1);
 	for (bool first = true; p.len; first = false) {
-		unsigned char low = (unsigned char)p.ptr[0];
-		if (low == ']' && !first) {
+		if (p.ptr[0] == ']' && !first) {
 			*pattern = slice_skip(p, 1);
 			return found != negate;
 		}
-		p = slice_skip(p, 1);
+		struct slice inner = slice_skip(p, 1);
+		if (p.ptr[0] == '[' && match_named_class(&inner, c, &found)) {
+			p = inner;
+			continue;
+		}
+		unsigned char low = take_class_char(&p);
 		unsigned char high = low;
 		if (p.len >= 2 && p.ptr[0] == '-' && p.ptr[1] != ']') {
-			high = (unsigned char)p.ptr[1];
-			p = slice_skip(p, 2);
+			p = slice_skip(p, 1);
+			high = take_class_char(&p);
 		}
 		found = found || (c >= low && c <= high);
 	}
@@ -208,15 +305,15 @@ static int match_class(struct slice *pattern, unsigned char c)
 
 bool slice_glob_match(struct slice pattern, struct slice text)
 {
-	struct slice retry_pattern = { 0 };
-	struct slice retry_text = { 0 };
+	struct slice retry_pattern = {0};
+	struct slice retry_text = {0};
 
 	/* One point to come back to is enough: only the last '*' matters. */
 	for (;;) {
 		bool matched = false;
 		if (pattern.len && pattern.ptr[0] == '*') {
 			pattern = slice_skip(pattern, 1);
-			retry_pattern = slice_make(pattern.ptr, pattern.len);
+			retry_pattern = pattern;
 			retry_text = text;
 			if (pattern.len == 0)
 				return true;

@@ -43,7 +43,12 @@ bool slice_to_duration_ms(struct slice s, int64_t *out);
 /* "512", "64k", "10M", "2G" (powers of 1024). */
 bool slice_to_size(struct slice s, uint64_t *out);
 bool slice_is_utf8(struct slice s);
-bool slice_glob_match(struct slice pattern, struct slice text); /* fnmatch(3) without flags: * crosses '/' */
+/* Length of the UTF-8 character at the front (RFC 3629: no overlong forms, no
+ * surrogates); 0 when there is none or the slice is empty. */
+size_t slice_utf8_len(struct slice s);
+/* fnmatch(3) without flags in the C locale: '*' and '?' match '/' too; "[a-z]",
+ * "[!x]", "[[:digit:]]" and "\\" as there. An unclosed '[' stands for itself. */
+bool slice_glob_match(struct slice pattern, struct slice text);
 
 /* Optimal-string-alignment distance, for "did you mean"; at most 64 bytes each
  * are looked at. */

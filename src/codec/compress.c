@@ -1,3 +1,4 @@
+/* zstd frames, one per stream, with memory bounded on both sides. */
 #include "codec/compress.h"
 
 #include "base/arena.h"
@@ -7,39 +8,58 @@
 
 struct compressor {
 	ZSTD_CCtx *context;
+	bool ended;
 };
 
 struct decompressor {
 	ZSTD_DCtx *context;
+	size_t magic_seen;
 	bool ended;
 	char piece[128 << 10];
 };
 
-static void *must_have(void *context)
+/* RFC 8878 section 3.1.1. */
+static const unsigned char magic[4] = {0x28, 0xB5, 0x2F, 0xFD};
+
+/* Both are null only when memory is out, and that aborts everywhere. */
+static ZSTD_CCtx *new_compression(void)
 {
-	if (!context)
-		abort(); /* out of memory */
+	ZSTD_CCtx *context = ZSTD_createCCtx();
+	ASSERT(context);
 	return context;
+}
+
+static ZSTD_DCtx *new_decompression(void)
+{
+	ZSTD_DCtx *context = ZSTD_createDCtx();
+	ASSERT(context);
+	return context;
+}
+
+/* For calls whose arguments are ours alone: an error is a bug. */
+static void must(size_t result)
+{
+	ASSERT(!ZSTD_isError(result));
 }
 
 struct compressor *compressor_new(int level, struct slice prefix)
 {
 	struct compressor *compressor = mem_alloc(sizeof(*compressor));
-	ZSTD_CCtx *context = must_have(ZSTD_createCCtx());
+	ZSTD_CCtx *context = new_compression();
 
-	ASSERT(prefix.len <= COMPRESS_PREFIX_MAX);
+	ASSERT(level >= 1 && level <= 19 && prefix.len <= COMPRESS_PREFIX_MAX);
 	compressor->context = context;
-	ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
-	ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 0);
+	must(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level));
 	if (prefix.len) {
-		/* The window must reach back over the prefix, or it could not be used;
-		 * long-distance matching finds far matches at any level. */
+		/* The window must reach back over what was written and all of the prefix. */
 		int window_log = 18;
 		while (window_log < COMPRESS_WINDOW_LOG_MAX && ((size_t)1 << window_log) < prefix.len * 2)
 			window_log++;
-		ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log);
-		ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching, prefix.len > (1 << 20));
-		ZSTD_CCtx_refPrefix(context, prefix.ptr, prefix.len);
+		must(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log));
+		/* The tables of low levels are too small to index a long prefix; the
+		 * long-distance matcher's are not. For short ones it only costs time. */
+		must(ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching, prefix.len > MIB(1)));
+		must(ZSTD_CCtx_refPrefix(context, prefix.ptr, prefix.len));
 	}
 	return compressor;
 }
@@ -47,26 +67,28 @@ struct compressor *compressor_new(int level, struct slice prefix)
 static int run(struct compressor *compressor, struct slice in, ZSTD_EndDirective directive, struct buf *out,
 	       struct err *err)
 {
-	ZSTD_inBuffer input = { in.ptr, in.len, 0 };
+	ZSTD_inBuffer input = {in.ptr, in.len, 0};
 	size_t left;
 
+	/* The prefix counts for one frame only; a second would silently lack it. */
+	ASSERT(!compressor->ended);
+	compressor->ended = directive == ZSTD_e_end;
 	do {
-		size_t room = ZSTD_CStreamOutSize();
+		size_t room = MIN(ZSTD_CStreamOutSize(), out->max - out->len);
 		char *at = buf_reserve(out, room);
-		if (!at) {
-			/* Less than a full piece of room may still be enough. */
-			out->overflow = false;
-			room = out->max - out->len;
-			at = room ? buf_reserve(out, room) : NULL;
-			if (!at)
-				return err_set(err, ERR_INTERNAL, "compressed data exceed %zu bytes", out->max);
-		}
-		ZSTD_outBuffer output = { at, room, 0 };
+		if (!at)
+			return buf_check(out, "compressed data", err);
+		size_t consumed = input.pos;
+		ZSTD_outBuffer output = {at, room, 0};
 		left = ZSTD_compressStream2(compressor->context, &output, &input, directive);
 		out->len += output.pos;
 		out->ptr[out->len] = '\0';
 		if (ZSTD_isError(left))
 			return err_set(err, ERR_INTERNAL, "zstd: %s", ZSTD_getErrorName(left));
+		if (room == 0 && input.pos == consumed && (left > 0 || input.pos < input.size)) {
+			out->overflow = true;
+			return buf_check(out, "compressed data", err);
+		}
 	} while (input.pos < input.size || (directive != ZSTD_e_continue && left > 0));
 	return 0;
 }
@@ -100,26 +122,32 @@ struct decompressor *decompressor_new(struct slice prefix)
 	struct decompressor *decompressor = mem_alloc(sizeof(*decompressor));
 
 	ASSERT(prefix.len <= COMPRESS_PREFIX_MAX);
-	decompressor->context = must_have(ZSTD_createDCtx());
-	ZSTD_DCtx_setParameter(decompressor->context, ZSTD_d_windowLogMax, COMPRESS_WINDOW_LOG_MAX);
+	decompressor->context = new_decompression();
+	must(ZSTD_DCtx_setParameter(decompressor->context, ZSTD_d_windowLogMax, COMPRESS_WINDOW_LOG_MAX));
 	if (prefix.len)
-		ZSTD_DCtx_refPrefix(decompressor->context, prefix.ptr, prefix.len);
+		must(ZSTD_DCtx_refPrefix(decompressor->context, prefix.ptr, prefix.len));
 	return decompressor;
 }
 
-int decompressor_feed(struct decompressor *decompressor, struct slice in, decompress_sink *sink, void *context,
-		      bool *ended, struct err *err)
+int decompressor_feed(struct decompressor *decompressor, struct slice in, decompress_sink *sink,
+		      void *context, bool *ended, struct err *err)
 {
-	ZSTD_inBuffer input = { in.ptr, in.len, 0 };
+	ZSTD_inBuffer input = {in.ptr, in.len, 0};
 	bool more = false; /* the last output was full: the decoder may hold more */
 
+	/* libzstd would also read skippable frames and the formats before 1.0, which
+	 * know no limit of the window. */
+	for (size_t i = 0; i < in.len && decompressor->magic_seen < sizeof(magic); i++)
+		if ((unsigned char)in.ptr[i] != magic[decompressor->magic_seen++])
+			return err_set(err, ERR_USER, "compressed data are damaged: not a zstd frame");
 	while (input.pos < input.size || more) {
 		if (decompressor->ended)
 			return err_set(err, ERR_USER, "compressed data: bytes after the end");
-		ZSTD_outBuffer output = { decompressor->piece, sizeof(decompressor->piece), 0 };
+		ZSTD_outBuffer output = {decompressor->piece, sizeof(decompressor->piece), 0};
 		size_t left = ZSTD_decompressStream(decompressor->context, &output, &input);
 		if (ZSTD_isError(left))
-			return err_set(err, ERR_USER, "compressed data are damaged: %s", ZSTD_getErrorName(left));
+			return err_set(err, ERR_USER, "compressed data are damaged: %s",
+				       ZSTD_getErrorName(left));
 		decompressor->ended = left == 0;
 		more = !decompressor->ended && output.pos == output.size;
 		if (output.pos && sink(context, slice_make(decompressor->piece, output.pos), err))
@@ -142,7 +170,7 @@ int compress_all(int level, struct slice prefix, struct slice in, struct buf *ou
 {
 	AUTO(compressor_free) struct compressor *compressor = compressor_new(level, prefix);
 
-	ZSTD_CCtx_setPledgedSrcSize(compressor->context, in.len);
+	must(ZSTD_CCtx_setPledgedSrcSize(compressor->context, in.len));
 	return run(compressor, in, ZSTD_e_end, out, err);
 }
 
@@ -151,7 +179,8 @@ static int append(void *context, struct slice bytes, struct err *err)
 	struct buf *out = context;
 
 	buf_put_slice(out, bytes);
-	return out->overflow ? err_set(err, ERR_USER, "compressed data hold more than %zu bytes", out->max) : 0;
+	return out->overflow ? err_set(err, ERR_USER, "compressed data hold more than %zu bytes", out->max)
+			     : 0;
 }
 
 int decompress_all(struct slice prefix, struct slice in, struct buf *out, struct err *err)

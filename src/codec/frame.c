@@ -1,11 +1,15 @@
+/* Cutting a stream into frames and making them. */
 #include "codec/frame.h"
 
 void frame_decoder_init(struct frame_decoder *decoder)
 {
-	*decoder = (struct frame_decoder){ .pending = BUF_INIT(4 * (FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN)) };
+	*decoder = (struct frame_decoder){.pending = BUF_INIT(4 * (FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN))};
 }
 
-void frame_decoder_free(struct frame_decoder *decoder) { buf_free(&decoder->pending); }
+void frame_decoder_free(struct frame_decoder *decoder)
+{
+	buf_free(&decoder->pending);
+}
 
 static void forget_last(struct frame_decoder *decoder)
 {
@@ -24,14 +28,16 @@ int frame_decoder_next(struct frame_decoder *decoder, struct frame *frame, struc
 {
 	/* Taking frames out of one large read must not move the rest each time. */
 	size_t start = decoder->consumed;
-	const unsigned char *at = (const unsigned char *)decoder->pending.ptr + start;
 	size_t left = decoder->pending.len - start;
 
 	if (left < FRAME_HEADER_LEN)
 		return 0;
+	const unsigned char *at = (const unsigned char *)decoder->pending.ptr + start;
 	uint32_t len = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 	if (len > FRAME_PAYLOAD_MAX)
-		return err_set(err, ERR_INTERNAL, "a frame of %u bytes: the limit is %d", len, FRAME_PAYLOAD_MAX);
+		return err_set(err, ERR_NETWORK,
+			       "what came is not our protocol (a frame of %u bytes; the limit is %d)", len,
+			       FRAME_PAYLOAD_MAX);
 	if (left - FRAME_HEADER_LEN < len)
 		return 0;
 	frame->type = at[4];
@@ -43,6 +49,9 @@ int frame_decoder_next(struct frame_decoder *decoder, struct frame *frame, struc
 void frame_put(struct buf *out, uint8_t type, struct slice payload)
 {
 	ASSERT(payload.len <= FRAME_PAYLOAD_MAX);
+	/* Whole or not at all, also where the buffer ends. */
+	if (!buf_reserve(out, FRAME_HEADER_LEN + payload.len))
+		return;
 	buf_put_u32(out, (uint32_t)payload.len);
 	buf_putc(out, (char)type);
 	buf_put_slice(out, payload);

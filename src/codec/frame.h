@@ -15,7 +15,7 @@ enum { FRAME_HEADER_LEN = 5, FRAME_PAYLOAD_MAX = 256 << 10 };
 
 struct frame {
 	uint8_t type;
-	struct slice payload; /* borrowed from the decoder's buffer until the next call */
+	struct slice payload; /* borrowed from the decoder's buffer until the next feed */
 };
 
 struct frame_decoder {
@@ -25,9 +25,12 @@ struct frame_decoder {
 
 void frame_decoder_init(struct frame_decoder *decoder);
 void frame_decoder_free(struct frame_decoder *decoder);
+/* Take all frames out with _next between feeds: more than four whole frames waiting
+ * is an error. */
 int frame_decoder_feed(struct frame_decoder *decoder, struct slice bytes, struct err *err) CHECKED;
 /* 1: *frame is the next one; 0: more bytes are needed; -1: the peer is not
- * speaking our protocol (length above the limit). */
+ * speaking our protocol (length above the limit; ERR_NETWORK). */
 int frame_decoder_next(struct frame_decoder *decoder, struct frame *frame, struct err *err) CHECKED;
 
+/* Whole or, beyond the buffer's limit, not at all (buf_check tells). */
 void frame_put(struct buf *out, uint8_t type, struct slice payload);

@@ -1,10 +1,9 @@
+/* Parsing and building of record lines. What the fields mean is their reader's. */
 #include "codec/record.h"
 
-#include "base/random.h"
-
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { WORD_MAX = 40, CRC_TEXT_LEN = 13 /* " crc=xxxxxxxx" */ };
 
@@ -30,7 +29,10 @@ static int hex_value(char c)
 }
 
 /* Bytes that stand for themselves in a value. */
-static bool is_plain(unsigned char c) { return c > 0x20 && c != 0x7F && c != '%'; }
+static bool is_plain(unsigned char c)
+{
+	return c > 0x20 && c != 0x7F && c != '%';
+}
 
 static bool decode_value(struct arena *arena, struct slice text, struct slice *out)
 {
@@ -40,7 +42,8 @@ static bool decode_value(struct arena *arena, struct slice text, struct slice *o
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
 		if (c == '%') {
-			if (text.len - i < 3 || hex_value(text.ptr[i + 1]) < 0 || hex_value(text.ptr[i + 2]) < 0)
+			if (text.len - i < 3 || hex_value(text.ptr[i + 1]) < 0 ||
+			    hex_value(text.ptr[i + 2]) < 0)
 				return false;
 			value[len++] = (char)(hex_value(text.ptr[i + 1]) << 4 | hex_value(text.ptr[i + 2]));
 			i += 2;
@@ -59,16 +62,18 @@ int record_parse(struct arena *arena, struct slice line, struct record *out, str
 	struct slice rest = line;
 	size_t spaces = 0;
 
-	*out = (struct record){ 0 };
-	if (line.len > RECORD_LEN_MAX * 4)
-		return err_set(err, ERR_USER, "a record of %zu bytes is too long", line.len);
+	*out = (struct record){0};
+	if (line.len > RECORD_LEN_MAX)
+		return err_set(err, ERR_USER, "a record of %zu bytes: the limit is %d", line.len,
+			       RECORD_LEN_MAX);
 	struct slice kind = slice_cut(&rest, ' ');
 	if (!is_word(kind))
 		return err_set(err, ERR_USER, "a record does not begin with its kind");
 	for (size_t i = 0; i < rest.len; i++)
 		spaces += rest.ptr[i] == ' ';
 	if (rest.ptr && spaces + 1 > RECORD_FIELDS_MAX)
-		return err_set(err, ERR_USER, "record %.*s: too many fields", SLICE_ARG(kind));
+		return err_set(err, ERR_USER, "record %.*s: more than %d fields", SLICE_ARG(kind),
+			       RECORD_FIELDS_MAX);
 	out->kind = arena_slice(arena, kind);
 	if (rest.ptr)
 		out->fields = ARENA_NEW_ARRAY(arena, spaces + 1, struct record_field);
@@ -86,21 +91,26 @@ int record_parse(struct arena *arena, struct slice line, struct record *out, str
 }
 
 /* CRC-32C (Castagnoli), RFC 3720 appendix B.4: reflected, polynomial 0x1EDC6F41. */
+static uint32_t crc_table[256];
+
+static void fill_crc_table(void)
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t value = i;
+		for (int bit = 0; bit < 8; bit++)
+			value = value & 1 ? value >> 1 ^ 0x82F63B78u : value >> 1;
+		crc_table[i] = value;
+	}
+}
+
 static uint32_t crc32c(struct slice bytes)
 {
-	static uint32_t table[256];
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	if (!table[1]) {
-		for (uint32_t i = 0; i < 256; i++) {
-			uint32_t value = i;
-			for (int bit = 0; bit < 8; bit++)
-				value = value & 1 ? value >> 1 ^ 0x82F63B78u : value >> 1;
-			table[i] = value;
-		}
-	}
+	pthread_once(&once, fill_crc_table);
 	uint32_t crc = ~0u;
 	for (size_t i = 0; i < bytes.len; i++)
-		crc = crc >> 8 ^ table[(crc ^ (unsigned char)bytes.ptr[i]) & 0xFF];
+		crc = crc >> 8 ^ crc_table[(crc ^ (unsigned char)bytes.ptr[i]) & 0xFF];
 	return ~crc;
 }
 
@@ -118,7 +128,8 @@ int record_parse_sealed(struct arena *arena, struct slice line, struct record *o
 	struct slice body = slice_make(line.ptr, line.len - CRC_TEXT_LEN);
 	put_crc(body, wanted);
 	if (!slice_is(slice_skip(line, body.len), wanted))
-		return err_set(err, ERR_USER, "a sealed record is torn or was edited: its checksum does not match");
+		return err_set(err, ERR_USER,
+			       "a sealed record is torn or was edited: its checksum does not match");
 	return record_parse(arena, body, out, err);
 }
 
@@ -151,7 +162,8 @@ int record_need_u64(const struct record *record, const char *key, uint64_t *out,
 	if (record_need(record, key, &text, err))
 		return -1;
 	if (!slice_to_u64(text, out))
-		return err_set(err, ERR_USER, "record %.*s: %s is not a number", SLICE_ARG(record->kind), key);
+		return err_set(err, ERR_USER, "record %.*s: %s is not a number", SLICE_ARG(record->kind),
+			       key);
 	return 0;
 }
 
@@ -198,7 +210,10 @@ void record_put(struct buf *out, const char *key, struct slice value)
 	}
 }
 
-void record_put_str(struct buf *out, const char *key, const char *value) { record_put(out, key, slice_of(value)); }
+void record_put_str(struct buf *out, const char *key, const char *value)
+{
+	record_put(out, key, slice_of(value));
+}
 
 void record_put_opt(struct buf *out, const char *key, const char *value)
 {

@@ -17,7 +17,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { RECORD_LEN_MAX = 64 << 10, RECORD_FIELDS_MAX = 512 };
+/* A line longer than the limit (what fits into a frame) is refused by the reader; a
+ * writer gives its buffer that limit. */
+enum { RECORD_LEN_MAX = 256 << 10, RECORD_FIELDS_MAX = 512 };
 
 struct record_field {
 	struct slice key;
@@ -30,7 +32,8 @@ struct record {
 	size_t field_count;
 };
 
-/* `line` without its newline. Everything is copied into the arena. */
+/* `line` without its newline. Everything is copied into the arena. Errors are
+ * ERR_USER; on one *out holds nothing to use. */
 int record_parse(struct arena *arena, struct slice line, struct record *out, struct err *err) CHECKED;
 /* Same, checking and removing the trailing crc. */
 int record_parse_sealed(struct arena *arena, struct slice line, struct record *out, struct err *err) CHECKED;
@@ -38,7 +41,8 @@ int record_parse_sealed(struct arena *arena, struct slice line, struct record *o
 /* The first value with that key; { NULL, 0 } when absent. */
 struct slice record_get(const struct record *record, const char *key);
 const char *record_get_str(struct arena *arena, const struct record *record, const char *key); /* "" when absent */
-/* Errors name kind and key. */
+/* Errors (ERR_USER) name kind and key. The _get_u64 and _get_i64 forms give the
+ * fallback both when the key is absent and when its value is not a number. */
 int record_need(const struct record *record, const char *key, struct slice *out, struct err *err) CHECKED;
 int record_need_u64(const struct record *record, const char *key, uint64_t *out, struct err *err) CHECKED;
 uint64_t record_get_u64(const struct record *record, const char *key, uint64_t fallback);
