@@ -1,7 +1,7 @@
 /* Claims about arenas. */
 #include "base/arena.h"
 
-#include "cmocka_base.h"
+#include "../cmocka_base.h"
 
 static void memory_is_zeroed_aligned_and_apart(void **state)
 {

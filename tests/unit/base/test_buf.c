@@ -1,7 +1,7 @@
 /* Claims about bounded buffers. */
 #include "base/buf.h"
 
-#include "cmocka_base.h"
+#include "../cmocka_base.h"
 
 static void what_does_not_fit_is_left_out_whole(void **state)
 {

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 
-#include "cmocka_base.h"
+#include "../cmocka_base.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Claims about time. */
 #include "base/clock.h"
 
-#include "cmocka_base.h"
+#include "../cmocka_base.h"
 
 static void times_survive_writing_and_reading(void **state)
 {

@@ -2,7 +2,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-#include "cmocka_base.h"
+#include "../cmocka_base.h"
 
 #include <errno.h>
 #include <string.h>

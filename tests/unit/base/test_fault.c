@@ -4,7 +4,7 @@
 
 #include "base/fd.h"
 
-#include "cmocka_base.h"
+#include "../cmocka_base.h"
 
 #include <fcntl.h>
 #include <signal.h>

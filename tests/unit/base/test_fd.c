@@ -3,7 +3,7 @@
 
 #include "base/arena.h"
 
-#include "cmocka_base.h"
+#include "../cmocka_base.h"
 
 #include <errno.h>
 #include <fcntl.h>

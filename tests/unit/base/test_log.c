@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 
-#include "cmocka_base.h"
+#include "../cmocka_base.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>

@@ -1,7 +1,7 @@
 /* Claims about random bytes and hexadecimal. */
 #include "base/random.h"
 
-#include "cmocka_base.h"
+#include "../cmocka_base.h"
 
 static void random_bytes_fill_all_they_are_asked_for(void **state)
 {

@@ -1,7 +1,7 @@
 /* Claims about reading bytes. */
 #include "base/slice.h"
 
-#include "cmocka_base.h"
+#include "../cmocka_base.h"
 
 #include <fnmatch.h>
 
