@@ -207,8 +207,6 @@ static int decode_list(struct key_decoder *decoder, const struct key *key, const
 static int decode_any_map(struct key_decoder *decoder, const struct key *key, const struct node *node,
 			  const struct where *where, struct list *out)
 {
-	if (node->kind != NODE_MAP)
-		return wrong_kind(decoder, "a map", node, where);
 	if (check_count(decoder, key, node, where))
 		return -1;
 	int status = 0;
@@ -374,6 +372,25 @@ int key_decode(struct key_decoder *decoder, const struct key *keys, const struct
 
 /* ---- any value ---- */
 
+static const struct key *short_row(const struct key *key)
+{
+	if (key->kind == KEY_KIND_MAP)
+		return key->item;
+	const struct key *row = key->keys;
+	while (strcmp(row->name, key->short_key) != 0)
+		row++;
+	return row;
+}
+
+static int not_a_map(struct key_decoder *decoder, const struct key *key, const struct node *node,
+		     const struct where *where)
+{
+	const char *wanted = "a map";
+	if (key->short_key)
+		wanted = short_row(key)->kind == KEY_KIND_LIST ? "a map or a list" : "a map or text";
+	return wrong_kind(decoder, wanted, node, where);
+}
+
 /* The map that a short form stands for; the node itself when it is none. */
 static const struct node *spell_out(struct key_decoder *decoder, const struct key *key,
 				    const struct node *node)
@@ -407,10 +424,12 @@ static int decode_by_kind(struct key_decoder *decoder, const struct key *key, co
 	case KEY_KIND_LIST:
 		return decode_list(decoder, key, node, where, member);
 	case KEY_KIND_MAP:
+		if (node->kind != NODE_MAP)
+			return not_a_map(decoder, key, node, where);
 		return decode_any_map(decoder, key, node, where, member);
 	case KEY_KIND_OBJECT:
 		if (node->kind != NODE_MAP)
-			return wrong_kind(decoder, "a map", node, where);
+			return not_a_map(decoder, key, node, where);
 		return decode_map(decoder, key->keys, node, where, member);
 	case KEY_KIND_NODE:
 	case KEY_KIND_INCLUDE:

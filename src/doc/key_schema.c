@@ -173,7 +173,7 @@ static json_t *full_schema(const struct key *key, json_t *defs)
 	case KEY_KIND_DURATION:
 		return duration_schema();
 	case KEY_KIND_SIZE:
-		return pattern_schema("^[0-9]+[kKmMgGtT]?$");
+		return pattern_schema("^[0-9]+[kKmMgG]?$");
 	case KEY_KIND_ENUM:
 		return enum_schema(key);
 	case KEY_KIND_LIST:

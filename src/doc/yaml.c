@@ -24,6 +24,7 @@ struct reader {
 	struct map anchors;	/* name → struct anchor */
 	size_t nodes;
 	struct origin last; /* of the last event that had a place */
+	bool failed;	    /* a mistake that need not end the reading */
 };
 
 static int read_node(struct reader *reader, size_t depth, struct origin fallback, const struct node **out);
@@ -35,13 +36,12 @@ static const struct {
 	const char *theirs, *ours, *hint;
 } plainer[] = {
 	{"invalid tab as indendation", "a tab stands where only spaces may indent", "use spaces"},
-	{"invalid multiline plain key",
-	 "this line's indentation does not fit the line above, or a `:` is missing",
-	 "keys of one map begin in the same column"},
+
 	{"invalid nested block mapping on the same line", "a second `: ` on one line",
 	 "put quotes around a text that holds `: `"},
 	{"without closing quote", "a quote is opened here and never closed", NULL},
 	{"without a closing bracket", "a `[` is never closed before this point", NULL},
+	{"missing comma in flow", "a comma is missing, or a `[` or `{` above is never closed", NULL},
 	{"without a closing brace", "a `{` is never closed before this point", NULL},
 	{"invalid extra closing brace", "a `}` that closes nothing",
 	 "put quotes around a text that begins with a special character"},
@@ -52,6 +52,43 @@ static const struct {
 	{"invalid escape", "this escape is not known in a text in double quotes",
 	 "use single quotes, or write \\\\ for a backslash"},
 };
+
+/* A text that goes on in the next line and there becomes a key. Either it lacks
+ * its own `:`, or the next line is indented as if it belonged to it. */
+static void report_torn_key(struct reader *reader, struct origin origin)
+{
+	struct slice rest = reader->file->text, line = {0};
+	for (uint32_t i = 0; i < origin.line && rest.ptr; i++)
+		line = slice_cut(&rest, '\n');
+	size_t indent = 0;
+	while (indent < line.len && (line.ptr[indent] == ' ' || line.ptr[indent] == '\t'))
+		indent++;
+	if (origin.column <= indent + 1) {
+		diags_error(reader->diags, origin, "a `:` is missing in this line");
+		return;
+	}
+	struct origin next = {reader->file, origin.line, 1};
+	do {
+		if (!rest.ptr)
+			break;
+		line = slice_cut(&rest, '\n');
+		next.line++;
+	} while (!slice_trim(line).len || slice_starts_with(slice_trim(line), "#"));
+	bool tab = false;
+	for (; next.column <= line.len; next.column++) {
+		char c = line.ptr[next.column - 1];
+		tab = c == '\t';
+		if (tab || c != ' ')
+			break;
+	}
+	if (tab) {
+		diags_error(reader->diags, next, "a tab stands where only spaces may indent");
+		diags_hint(reader->diags, "use spaces");
+		return;
+	}
+	diags_error(reader->diags, next, "this line is indented as if it belonged to the text above");
+	diags_hint(reader->diags, "keys of one map begin in the same column");
+}
 
 static void report_syntax_error(struct reader *reader)
 {
@@ -64,6 +101,10 @@ static void report_syntax_error(struct reader *reader)
 	struct origin origin = reader->last;
 	if (error->line > 0 && error->column > 0)
 		origin = (struct origin){reader->file, (uint32_t)error->line, (uint32_t)error->column};
+	if (strstr(error->msg, "invalid multiline plain key")) {
+		report_torn_key(reader, origin);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(plainer); i++) {
 		if (!strstr(error->msg, plainer[i].theirs))
 			continue;
@@ -80,7 +121,14 @@ static struct origin event_origin(struct reader *reader, struct origin fallback)
 	const struct fy_mark *mark = fy_event_start_mark(reader->event);
 	if (!mark)
 		return fallback;
-	return (struct origin){reader->file, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1};
+	struct origin origin = {reader->file, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1};
+	/* The mark of a quoted text stands behind the quote. */
+	if (reader->event->type == FYET_SCALAR && reader->event->scalar.value && origin.column > 1) {
+		enum fy_scalar_style style = fy_token_scalar_style(reader->event->scalar.value);
+		if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
+			origin.column--;
+	}
+	return origin;
 }
 
 /* Makes the next event the current one; -1 after reporting when the text is
@@ -337,10 +385,9 @@ static uint32_t *sort_entries(struct arena *arena, const struct entries *entries
 
 /* Reports keys that the text itself has twice, and lets own keys win over merged
  * ones, and maps merged earlier over later ones. */
-static int settle_entries(struct reader *reader, struct entries *entries, struct node *map)
+static void settle_entries(struct reader *reader, struct entries *entries, struct node *map)
 {
 	uint32_t *sorted = sort_entries(reader->arena, entries);
-	int status = 0;
 	size_t removed = 0;
 	for (size_t i = 1, kept = 0; i < entries->count; i++) {
 		struct node_entry *first = &entries->ptr[sorted[kept]], *second = &entries->ptr[sorted[i]];
@@ -349,15 +396,14 @@ static int settle_entries(struct reader *reader, struct entries *entries, struct
 			continue;
 		}
 		if (sorted[i] < entries->own) {
-			status = diags_error(reader->diags, second->origin,
-					     "the key `%.*s` stands here twice", SLICE_ARG(second->key));
+			reader->failed = true;
+			diags_error(reader->diags, second->origin, "the key `%.*s` stands here twice",
+				    SLICE_ARG(second->key));
 			diags_hint(reader->diags, "the first one is at line %u", first->origin.line);
 		}
 		second->key.ptr = NULL;
 		removed++;
 	}
-	if (status)
-		return -1;
 	if (removed) {
 		size_t used = 0;
 		for (size_t i = 0; i < entries->count; i++)
@@ -371,7 +417,6 @@ static int settle_entries(struct reader *reader, struct entries *entries, struct
 	if (map->count)
 		memcpy(map->entries, entries->ptr, map->count * sizeof(*map->entries));
 	map->sorted = sorted;
-	return 0;
 }
 
 static int merge_map(struct reader *reader, const struct node *from, struct origin at,
@@ -442,7 +487,8 @@ static int read_map(struct reader *reader, size_t depth, struct node *map)
 	entries.own = entries.count;
 	if (merged && merge(reader, merged, merged_at, &entries))
 		return -1;
-	return settle_entries(reader, &entries, map);
+	settle_entries(reader, &entries, map);
+	return 0;
 }
 
 /* ---- any node ---- */
@@ -563,6 +609,7 @@ int yaml_parse(struct arena *arena, const char *file_name, struct slice text,
 	       const struct yaml_limits *limits, const struct node **node_out, struct diags *diags)
 {
 	struct doc_file *file = ARENA_NEW(arena, struct doc_file);
+	*node_out = NULL;
 	file->name = arena_strdup(arena, file_name);
 	if (text.len > limits->bytes)
 		return diags_error(diags, (struct origin){file, 0, 0}, "larger than %zu bytes",
@@ -602,5 +649,7 @@ int yaml_parse(struct arena *arena, const char *file_name, struct slice text,
 	fy_parser_destroy(reader.parser);
 	fy_diag_destroy(reader.fy_diags);
 	map_free(&reader.anchors);
-	return status;
+	if (status)
+		*node_out = NULL;
+	return status || reader.failed ? -1 : 0;
 }

@@ -20,7 +20,9 @@ struct yaml_limits {
 #define YAML_LIMITS ((struct yaml_limits){.bytes = MIB(4), .depth = 48, .nodes = 400000})
 
 /* 0 and the root (NODE_NULL for an empty text), or -1 with at least one error in
- * `diags`. Name and text are copied to the arena. */
+ * `diags`. Then the root is NULL, or, when keys stand twice and nothing else is
+ * wrong, a tree good for finding further mistakes. Name and text are copied to
+ * the arena. */
 int yaml_parse(struct arena *arena, const char *file_name, struct slice text,
 	       const struct yaml_limits *limits, const struct node **node_out, struct diags *diags) CHECKED;
 

@@ -12,8 +12,7 @@
 #pragma once
 
 #include "doc/diag.h"
-
-enum place_kind { PLACE_SSH = 1, PLACE_LOCAL };
+#include "target/address.h" /* enum place_kind */
 
 struct place {
 	enum place_kind kind;

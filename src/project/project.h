@@ -14,20 +14,21 @@
 
 /* ---- build ---- */
 
-enum build_sandbox { SANDBOX_AUTO = 1, SANDBOX_NONE };
+enum project_sandbox { PROJECT_SANDBOX_AUTO = 1, PROJECT_SANDBOX_NONE };
 
 struct project_build {
 	const struct node *node; /* NULL: no `build` in the file */
 	struct str_list run;	 /* shell commands, in order */
 	const char *image;	 /* NULL: no container */
 	struct str_list secrets; /* names of variables */
-	struct str_list cache;	 /* folders kept between builds, relative, clean */
-	const char *output;	 /* folder of the tree that becomes the release; "." */
+	struct str_list
+		cache;	    /* folders kept between builds: relative and clean, or "~/x" in the home folder */
+	const char *output; /* folder of the tree that becomes the release; "." */
 	struct str_list exclude; /* patterns in git's dialect (project/ignore.h) */
 	int64_t timeout_ms;
 	uint64_t memory;     /* bytes; 0: no limit */
 	uint64_t output_max; /* bytes of log */
-	int sandbox;	     /* enum build_sandbox */
+	int sandbox;	     /* enum project_sandbox */
 	bool network;
 	LIST_OF(struct value) env; /* plain variables of the build, in file order */
 };
@@ -101,7 +102,7 @@ struct delivery {
 	struct str_list shared_files;
 	struct str_list generated;
 	const char *user;	       /* who runs the application; NULL: not said */
-	LIST_OF(struct reload) reload; /* empty: not said */
+	LIST_OF(struct reload) reload; /* empty: not said; each that server_in_group() applies */
 	struct health health;
 	int64_t keep;
 	int link; /* enum link_mode */
@@ -148,7 +149,6 @@ struct environment {
 struct server_group {
 	const char *name;
 	struct str_list servers;
-	const struct node *node; /* the list */
 };
 
 struct project {
@@ -188,8 +188,6 @@ const char *environment_default_ref(const struct environment *environment);
 bool environment_triggered_by(const struct environment *environment, const char *full_ref);
 /* Whether the server belongs to the group (NULL: all). */
 bool server_in_group(const struct server *server, const char *group);
-/* The reload of one server's group; NULL when nothing is said. */
-const struct reload *environment_reload(const struct environment *environment, const struct server *server);
 
 /* Printed from the rows. */
 void project_print_schema(struct buf *out);

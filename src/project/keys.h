@@ -1,0 +1,30 @@
+/* The tables of keys, one file each. Private to this module: everybody else sees
+ * struct project, the schema and the page. */
+#pragma once
+
+#include "project/project.h"
+
+extern const struct key project_keys[];	    /* struct project */
+extern const struct key build_keys[];	    /* struct project_build */
+extern const struct key delivery_keys[];    /* struct delivery */
+extern const struct key environment_keys[]; /* struct environment */
+
+/* Checks used by several tables; all are `check` functions of rows of kind STR. */
+void check_release_path(struct key_decoder *decoder, const struct key *key, const struct node *node,
+			void *base);
+void check_word(struct key_decoder *decoder, const struct key *key, const struct node *node, void *base);
+/* check_name functions. */
+void check_value_name(struct key_decoder *decoder, const struct key *key, const struct node_entry *entry);
+void check_group_name(struct key_decoder *decoder, const struct key *key, const struct node_entry *entry);
+
+/* `all` is how people write "no particular group". */
+#define GROUP_ALL "all"
+
+/* NULL when a health URL without `${` in it can be asked; else what is wrong. */
+const char *url_fault(struct slice url);
+/* NULL for "host:port"; else what is wrong. */
+const char *address_fault(struct slice address);
+
+/* What is right in each row but wrong together (checks.c). Reports to diags;
+ * fills what of `project` is derived. */
+void project_resolve(struct arena *arena, struct project *project, struct diags *diags);
