@@ -36,4 +36,36 @@
 #include "codec/digest.h"
 #include "codec/record.h"
 
-enum { PLACE_LAYOUT = 1, PLACE_NAME_LEN = 19 }; /* "000042-3fa9c1d20b7e" */
+enum { PLACE_LAYOUT = 1, PLACE_NAME_MAX = 32 }; /* "000042-3fa9c1d20b7e" */
+
+struct place {
+	char *path;     /* absolute, symlinks resolved */
+	int dir_fd;
+	int private_fd; /* .lockstep; -1: there is none yet */
+};
+
+/* `create` makes the folder and the layout below it (a changing request); without
+ * it a missing folder is no error: dir_fd is -1 then. A .lockstep that is a
+ * symlink or belongs to somebody else is refused. */
+int place_open(const char *path, bool create, struct place *place, struct err *err) CHECKED;
+void place_close(struct place *place); /* cleanup function */
+
+/* What `current` shows. */
+struct live {
+	char name[PLACE_NAME_MAX]; /* of an activation of ours; "" otherwise */
+	char target[4096];         /* the link's text; "" when there is no `current` */
+	bool foreign;              /* there is a `current`, but it is not ours */
+	bool blocked;              /* `current` is no symlink */
+};
+int place_live(const struct place *place, struct live *live, struct err *err) CHECKED;
+
+/* number - 12 digits of the release. */
+void place_make_name(uint64_t number, const char *release_hex, char out[PLACE_NAME_MAX]);
+bool place_parse_name(struct slice name, uint64_t *number_out);
+
+/* Names in releases/ that are ours, newest first. */
+int place_activations(const struct place *place, struct arena *arena, const char ***names_out, size_t *count_out,
+		      struct err *err) CHECKED;
+
+/* `current` shows `target` (NULL or "": is removed), durably. */
+int place_switch(const struct place *place, const char *target, struct err *err) CHECKED;

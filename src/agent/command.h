@@ -1,0 +1,34 @@
+/* Commands on a server: hooks, health commands, reloads. Each runs in a process
+ * group of its own, with the conversation answered meanwhile; the group is ended
+ * when the line drops, the time is over, or the next agent finds it alive. */
+#pragma once
+
+#include "agent/session.h"
+
+enum { COMMAND_OUTPUT_MAX = 1 << 20 };
+
+struct command {
+	const char *text;       /* for /bin/sh -c */
+	const char *as;         /* user, by sudo -n; NULL or "": us */
+	const char *dir;        /* working folder, absolute */
+	const char *const *env; /* "NAME=VALUE", NULL-terminated; the whole environment */
+	int64_t timeout_ms;
+};
+
+struct command_result {
+	int status;             /* exit code, -1 when a signal ended it */
+	int signal;
+	bool timed_out;
+	int64_t duration_ms;
+};
+
+/* Output goes to the controller as OUTPUT, line by line as it comes. */
+int command_run(struct session *session, const struct command *command, struct command_result *result,
+		struct err *err) CHECKED;
+/* The same, collecting standard output instead (for reload kinds that ask). */
+int command_ask(struct session *session, const struct command *command, struct buf *out,
+		struct command_result *result, struct err *err) CHECKED;
+
+/* PATH, HOME, USER and LANG of ours, the LOCKSTEP_* of the place, then `extra`
+ * (repeated NAME=VALUE under the key `env` of the request; may be NULL). */
+const char *const *command_environment(struct session *session, struct arena *arena, const struct record *request);

@@ -1,0 +1,126 @@
+/* RUN: hooks and health commands. */
+#include "agent/command.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+
+#include <stdio.h>
+
+struct history {
+	const char *deployment;
+	struct slice point;
+	uint64_t index;
+	bool started, ended;
+	struct arena scratch;
+};
+
+static int history_line(void *context, struct slice line, struct err *err)
+{
+	struct history *history = context;
+	struct record record;
+	struct err damage = ERR_INIT;
+
+	(void)err;
+	if (!slice_starts_with(line, "hook "))
+		return 0;
+	arena_free(&history->scratch);
+	if (record_parse_sealed(&history->scratch, line, &record, &damage) ||
+	    !slice_is(record_get(&record, "deployment"), history->deployment) ||
+	    !slice_equal(record_get(&record, "point"), history->point) ||
+	    record_get_u64(&record, "index", 0) != history->index)
+		return 0;
+	if (slice_is(record_get(&record, "state"), "started")) {
+		history->started = true;
+		history->ended = false;
+	} else {
+		history->ended = true;
+	}
+	return 0;
+}
+
+static int journal_hook(struct session *session, const struct record *request, const char *state,
+			const struct command_result *result, struct err *err)
+{
+	AUTO(buf_free) struct buf line = BUF_INIT(RECORD_LEN_MAX);
+
+	record_begin(&line, "hook");
+	record_put_i64(&line, "at", clock_wall_ms());
+	record_put_str(&line, "deployment", state_pending(&session->state, "deployment"));
+	record_put(&line, "point", record_get(request, "point"));
+	record_put_u64(&line, "index", record_get_u64(request, "index", 0));
+	record_put_str(&line, "state", state);
+	if (result) {
+		record_put_i64(&line, "status", result->status);
+		record_put_u64(&line, "timed_out", result->timed_out);
+		record_put_i64(&line, "duration_ms", result->duration_ms);
+	}
+	return journal_append(&session->place, &line, err);
+}
+
+static int send_ran(struct session *session, const struct command_result *result, bool skipped, struct err *err)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(1024);
+
+	record_begin(&text, "ran");
+	record_put_i64(&text, "status", result->status);
+	record_put_i64(&text, "signal", result->signal);
+	record_put_u64(&text, "timed_out", result->timed_out);
+	record_put_i64(&text, "duration_ms", result->duration_ms);
+	if (skipped)
+		record_put_u64(&text, "skipped", 1);
+	return session_send_record(session, MSG_RAN, &text, err);
+}
+
+static const char *folder_of(struct session *session, struct arena *arena, const struct record *request)
+{
+	struct slice dir = record_get(request, "dir");
+
+	if (slice_is(dir, "live"))
+		return arena_printf(arena, "%s/current", session->place.path);
+	if (slice_is(dir, "prepared") && state_has_pending(&session->state))
+		return arena_printf(arena, "%s/releases/%s", session->place.path, state_pending(&session->state, "name"));
+	return session->place.path;
+}
+
+int handle_run(struct session *session, const struct record *request, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct slice command_text;
+	struct command_result result = { 0 };
+	struct history history = { .deployment = state_pending(&session->state, "deployment"),
+				   .point = record_get(request, "point"),
+				   .index = record_get_u64(request, "index", 0) };
+	struct slice retry = record_get(request, "on_retry");
+	/* A health command only looks: it may run as often as it likes. */
+	bool is_hook = !slice_is(history.point, "health");
+
+	if (session_check_lease(session, request, err) || record_need(request, "command", &command_text, err))
+		return -1;
+	if (is_hook) {
+		int looked = journal_each(&session->place, history_line, &history, err);
+		arena_free(&history.scratch);
+		if (looked)
+			return -1;
+		if (history.started && slice_is(retry, "skip"))
+			return send_ran(session, &result, true, err);
+		if (history.started && !history.ended && !slice_is(retry, "run")) {
+			err_set(err, ERR_CONFLICT, "hook %.*s was started for this deployment and its end is unknown",
+				SLICE_ARG(history.point));
+			return err_hint(err, "look at what it did; `on_retry: run` or `skip` says what a second run means");
+		}
+	}
+	struct command command = {
+		.text = arena_str(&arena, command_text),
+		.as = record_get_str(&arena, request, "as"),
+		.dir = folder_of(session, &arena, request),
+		.env = command_environment(session, &arena, request),
+		.timeout_ms = record_get_i64(request, "timeout_ms", 300000),
+	};
+	if (is_hook && (journal_hook(session, request, "started", NULL, err) || fault_point("agent.hook.before", err)))
+		return -1;
+	if (command_run(session, &command, &result, err))
+		return -1;
+	if (is_hook && (fault_point("agent.hook.after", err) || journal_hook(session, request, "ended", &result, err)))
+		return -1;
+	return send_ran(session, &result, false, err);
+}

@@ -1,0 +1,268 @@
+/* The lease: who may change this place. An flock held for the agent's life, and an
+ * epoch that tells an old holder from the new one where a lock file was replaced. */
+#include "agent/session.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/random.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { LOCK_TEXT_MAX = 4096, RETRY_MS = 100, WAITING_EVERY_MS = 5000 };
+
+struct holder {
+	struct arena arena;
+	const char *by, *deployment;
+	int64_t since;
+};
+
+static void read_holder(struct session *session, struct holder *holder)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(LOCK_TEXT_MAX);
+	struct record record;
+	struct err err = ERR_INIT;
+
+	holder->by = holder->deployment = "";
+	holder->since = 0;
+	if (file_read_at(session->place.private_fd, "lock", &text, &err) ||
+	    record_parse_sealed(&holder->arena, slice_trim(buf_slice(&text)), &record, &err))
+		return;
+	holder->by = record_get_str(&holder->arena, &record, "by");
+	holder->deployment = record_get_str(&holder->arena, &record, "deployment");
+	holder->since = record_get_i64(&record, "since", 0);
+}
+
+/* The file we locked is still the one others will try to lock. */
+static bool lock_is_current(struct session *session)
+{
+	struct stat ours, there;
+
+	return fstat(session->lock_fd, &ours) == 0 &&
+	       fstatat(session->place.private_fd, "lock", &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
+static int try_lock(struct session *session, bool *got, struct err *err)
+{
+	*got = false;
+	close_fd(&session->lock_fd);
+	session->lock_fd =
+		openat(session->place.private_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (session->lock_fd < 0)
+		return err_errno(err, "%s/.lockstep/lock", session->place.path);
+	if (flock(session->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		*got = lock_is_current(session);
+	else if (errno != EWOULDBLOCK && errno != EINTR)
+		return err_errno(err, "%s/.lockstep/lock", session->place.path);
+	return 0;
+}
+
+static int send_waiting(struct session *session, const struct holder *holder, struct err *err)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(LOCK_TEXT_MAX * 4);
+
+	record_begin(&text, "waiting");
+	record_put_str(&text, "held_by", holder->by);
+	record_put_i64(&text, "since", holder->since);
+	record_put_str(&text, "deployment", holder->deployment);
+	return session_send_record(session, MSG_WAITING, &text, err);
+}
+
+static int refuse_held(struct session *session, struct err *err)
+{
+	AUTO(buf_free) struct buf age = BUF_INIT(64);
+	struct holder holder = { 0 };
+
+	read_holder(session, &holder);
+	clock_put_age(&age, holder.since, clock_wall_ms());
+	err_set(err, ERR_CONFLICT, "%s is being deployed to by %s (deployment %s, begun %s)", session->place.path,
+		*holder.by ? holder.by : "somebody", *holder.deployment ? holder.deployment : "unknown", buf_str(&age));
+	err_hint(err, "wait for it (--wait 10m), or try again later; a holder that died is gone after 30 s by itself");
+	arena_free(&holder.arena);
+	return -1;
+}
+
+static int take_lock(struct session *session, int64_t wait_ms, struct err *err)
+{
+	int64_t until = clock_mono_ms() + wait_ms, next_word = 0;
+	bool got;
+
+	for (;;) {
+		if (try_lock(session, &got, err))
+			return -1;
+		if (got)
+			return 0;
+		int64_t now = clock_mono_ms();
+		if (now >= until)
+			return refuse_held(session, err);
+		if (now >= next_word) {
+			struct holder holder = { 0 };
+			read_holder(session, &holder);
+			int result = send_waiting(session, &holder, err);
+			arena_free(&holder.arena);
+			if (result)
+				return -1;
+			next_word = now + WAITING_EVERY_MS;
+		}
+		struct pollfd line = { STDIN_FILENO, POLLIN, 0 };
+		if (poll(&line, 1, RETRY_MS) > 0 && session_listen(session, err))
+			return -1;
+	}
+}
+
+static int write_holder(struct session *session, const struct record *request, struct err *err)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(LOCK_TEXT_MAX);
+
+	record_begin(&text, "held");
+	record_put(&text, "by", record_get(request, "by"));
+	record_put(&text, "deployment", record_get(request, "deployment"));
+	record_put_i64(&text, "since", clock_wall_ms());
+	record_put_i64(&text, "pid", getpid());
+	record_seal(&text, 0);
+	if (buf_check(&text, "the lock's text", err))
+		return -1;
+	if (ftruncate(session->lock_fd, 0) != 0 || pwrite(session->lock_fd, text.ptr, text.len, 0) < 0)
+		return err_errno(err, "%s/.lockstep/lock", session->place.path);
+	return 0;
+}
+
+/* A place belongs to one environment of one project. */
+static int check_owner(struct session *session, const struct record *request, bool *bound, struct err *err)
+{
+	struct state *state = &session->state;
+	struct slice project = record_get(request, "project"), environment = record_get(request, "environment");
+	bool take_over = record_get_u64(request, "take_over", 0);
+
+	*bound = state->layout == 0 || !*state->project;
+	if (!*bound && (!slice_is(project, state->project) || !slice_is(environment, state->environment)) && !take_over) {
+		err_set(err, ERR_CONFLICT, "%s belongs to %s of %s, not to %.*s of %.*s", session->place.path,
+			state->environment, state->project, SLICE_ARG(environment), SLICE_ARG(project));
+		return err_hint(err, "give this environment another path, or pass --take-over if the place is really "
+				     "to change hands");
+	}
+	*bound = *bound || !slice_is(project, state->project) || !slice_is(environment, state->environment);
+	state->project = arena_str(&state->arena, project);
+	state->environment = arena_str(&state->arena, environment);
+	return 0;
+}
+
+static int append_bound(struct session *session, const struct record *request, struct err *err)
+{
+	AUTO(buf_free) struct buf line = BUF_INIT(RECORD_LEN_MAX);
+
+	record_begin(&line, "bound");
+	record_put_i64(&line, "at", clock_wall_ms());
+	record_put_str(&line, "place_id", session->state.place_id);
+	record_put_str(&line, "project", session->state.project);
+	record_put_str(&line, "environment", session->state.environment);
+	record_put(&line, "by", record_get(request, "by"));
+	return journal_append(&session->place, &line, err);
+}
+
+static int remove_leftover(void *context, const char *name, struct err *err)
+{
+	struct session *session = context;
+	char path[300];
+
+	if (state_has_pending(&session->state) && strcmp(name, state_pending(&session->state, "name")) == 0)
+		return 0;
+	snprintf(path, sizeof(path), "prepare/%s", name);
+	return tree_remove_at(session->place.private_fd, path, err);
+}
+
+/* What a crash may have left: a torn line, running hooks, half a tree. */
+static int mend(struct session *session, struct err *err)
+{
+	bool cut;
+
+	if (journal_mend(&session->place, &cut, err))
+		return -1;
+	if (cut) {
+		AUTO(buf_free) struct buf line = BUF_INIT(RECORD_LEN_MAX);
+		record_begin(&line, "note");
+		record_put_i64(&line, "at", clock_wall_ms());
+		record_put_str(&line, "text", "the last line was torn by a crash and has been cut off");
+		if (journal_append(&session->place, &line, err))
+			return -1;
+	}
+	hook_end_survivors(session);
+	return dir_each_at(session->place.private_fd, "prepare", remove_leftover, session, err);
+}
+
+static int send_leased(struct session *session, struct err *err)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(1024);
+
+	record_begin(&text, "leased");
+	record_put_u64(&text, "epoch", session->epoch);
+	record_put_str(&text, "place_id", session->state.place_id);
+	record_put_u64(&text, "next", session->state.next);
+	return session_send_record(session, MSG_LEASED, &text, err);
+}
+
+int handle_lease(struct session *session, const struct record *request, struct err *err)
+{
+	char path[4096], id[17];
+	uint8_t random[8];
+	bool bound;
+
+	/* The layout may have to be made: open again, this time to change. */
+	snprintf(path, sizeof(path), "%s", session->place.path);
+	place_close(&session->place);
+	if (place_open(path, true, &session->place, err) ||
+	    take_lock(session, record_get_i64(request, "wait_ms", 0), err))
+		return -1;
+	state_free(&session->state);
+	if (state_load(&session->place, &session->state, err) || check_owner(session, request, &bound, err))
+		goto refused;
+	if (!*session->state.place_id) {
+		random_bytes(random, sizeof(random));
+		hex_encode(random, sizeof(random), id);
+		session->state.place_id = arena_strdup(&session->state.arena, id);
+	}
+	session->epoch = ++session->state.epoch;
+	if (write_holder(session, request, err) || fault_point("agent.lease.before_epoch", err) ||
+	    state_save(&session->place, &session->state, err) || mend(session, err) ||
+	    (bound && append_bound(session, request, err)))
+		goto refused;
+	session->leased = true;
+	fault_mark("agent.lease.after_epoch");
+	return send_leased(session, err) || session_send_state(session, err) ? -1 : 0;
+refused:
+	close_fd(&session->lock_fd);
+	return -1;
+}
+
+int session_check_lease(struct session *session, const struct record *request, struct err *err)
+{
+	AUTO(state_free) struct state now = { 0 };
+	uint64_t epoch;
+
+	if (!session->leased)
+		return err_set(err, ERR_CONFLICT, "there is no lease");
+	if (record_need_u64(request, "epoch", &epoch, err) || state_load(&session->place, &now, err))
+		return -1;
+	if (epoch == session->epoch && now.epoch == session->epoch && lock_is_current(session))
+		return 0;
+	err_set(err, ERR_CONFLICT, "the lease of %s is with somebody else now (epoch %llu, ours is %llu)",
+		session->place.path, (unsigned long long)now.epoch, (unsigned long long)session->epoch);
+	return err_hint(err, "another controller took over; look at `lockstep status`, then plan again");
+}
+
+int session_check_pending(struct session *session, const struct record *request, struct err *err)
+{
+	struct slice deployment;
+
+	if (session_check_lease(session, request, err) || record_need(request, "deployment", &deployment, err))
+		return -1;
+	if (!slice_is(deployment, state_pending(&session->state, "deployment")))
+		return err_set(err, ERR_CONFLICT, "deployment %.*s is not under way here", SLICE_ARG(deployment));
+	return 0;
+}

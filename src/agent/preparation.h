@@ -1,0 +1,90 @@
+/* A preparation: an activation being built under .lockstep/prepare, from what the
+ * server has and what the controller sends. Shared by prepare.c (requests and the
+ * order of effects), obtain.c (content that is here already) and receive.c
+ * (content that comes). */
+#pragma once
+
+#include "agent/scan.h"
+#include "agent/session.h"
+#include "agent/signature.h"
+#include "agent/tree.h"
+#include "base/map.h"
+#include "codec/compress.h"
+
+enum { SOURCES_MAX = 4, OFFER_ROUNDS_MAX = 4 };
+
+/* An activation content is taken from. */
+struct source {
+	char name[PLACE_NAME_MAX];
+	int root_fd;
+	struct own_manifest own;
+	bool *intact;
+};
+
+/* Where content with some digest lies. */
+struct location {
+	struct source *source;
+	const struct own_entry *entry;
+};
+
+struct preparation {
+	struct arena arena;
+	struct session *session;
+
+	char deployment[64], name[PLACE_NAME_MAX], release_hex[DIGEST_HEX_LEN + 1];
+	uint64_t number;
+	struct digest release;
+	struct buf line;             /* the PREPARE record's fields, for state and journal */
+	int64_t commit_time;
+	bool copy;                   /* link: copy */
+	bool restoring;
+	char from[PLACE_NAME_MAX];
+	struct slice shared_dirs[64], shared_files[64], generated[64];
+	size_t shared_dir_count, shared_file_count, generated_count;
+
+	struct slice base;           /* prefix of the manifest's frame */
+	struct decompressor *manifest_decoder;
+	struct buf manifest_bytes;
+	bool manifest_ended;
+	bool has_manifest;
+	struct manifest manifest;
+
+	struct source sources[SOURCES_MAX];
+	size_t source_count;
+	struct map by_digest;        /* digest → struct location */
+	int tree_fd;                 /* prepare/NAME */
+	struct tree_cursor cursor;   /* below tree_fd */
+
+	/* Entries that lack content, chained by digest: wanted maps a digest to the first
+	 * entry's index + 1, next[i] goes on. */
+	struct map wanted;
+	uint32_t *next;
+	uint64_t wanted_bytes;
+	unsigned rounds;
+
+	struct decompressor *stream_decoder;
+	struct object_stream stream;
+	struct receiving *receiving;
+
+	uint64_t files, linked, copied, received, received_bytes, healed, edits, done_bytes;
+};
+
+bool preparation_is_covered(const struct preparation *p, struct slice path);
+bool preparation_is_generated(const struct preparation *p, struct slice path);
+
+/* obtain.c: from the live activation and other kept ones, and from objects/. */
+int obtain_open_sources(struct preparation *p, struct err *err) CHECKED;
+void obtain_close_sources(struct preparation *p);
+/* Puts entry `index` in place from what is here; *got false when it must come. */
+int obtain_entry(struct preparation *p, size_t index, bool *got, struct err *err) CHECKED;
+/* Another entry with the same content as `first`, which is in place. */
+int obtain_twin(struct preparation *p, size_t first, size_t index, struct err *err) CHECKED;
+/* Maps the content of an object that is here, for use as a base; *out is empty when there is none. */
+int obtain_map_base(struct preparation *p, const struct digest *digest, struct slice *out, struct err *err) CHECKED;
+/* Copies a file that lies in the tree already into objects/HEX. */
+int obtain_keep_object(struct preparation *p, const struct entry *entry, struct err *err) CHECKED;
+
+/* receive.c */
+int receive_object_data(struct preparation *p, struct slice bytes, struct err *err) CHECKED;
+void receive_end_offer(struct preparation *p);
+void receive_free(struct preparation *p);

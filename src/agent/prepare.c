@@ -1,0 +1,724 @@
+/* PREPARE and RESTORE: the order of effects of building an activation. See place.h
+ * for what is true after a crash at each line. */
+#include "agent/preparation.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/random.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+void preparation_free(struct preparation **preparation)
+{
+	struct preparation *p = *preparation;
+
+	if (!p)
+		return;
+	receive_free(p);
+	obtain_close_sources(p);
+	tree_cursor_close(&p->cursor);
+	close_fd(&p->tree_fd);
+	decompressor_free(&p->manifest_decoder);
+	buf_free(&p->manifest_bytes);
+	buf_free(&p->line);
+	map_free(&p->wanted);
+	free(p->next);
+	arena_free(&p->arena);
+	free(p);
+	*preparation = NULL;
+}
+
+/* --- the request -------------------------------------------------------------- */
+
+static int copy_paths(struct preparation *p, const struct record *request, const char *key, struct slice *out,
+		      size_t max, size_t *count, struct err *err)
+{
+	size_t cursor = 0;
+	struct slice value;
+
+	while (record_next(request, key, &cursor, &value)) {
+		/* The same rules as for a path of a release: relative, clean, inside. */
+		if (value.len == 0 || value.len > MANIFEST_PATH_MAX || slice_find(value, '\0') >= 0 ||
+		    value.ptr[0] == '/' || slice_starts_with(value, ".lockstep"))
+			return err_set(err, ERR_USER, "%s: \"%.*s\" is no path inside a release", key, SLICE_ARG(value));
+		for (struct slice rest = value; rest.ptr;) {
+			struct slice part = slice_cut(&rest, '/');
+			if (part.len == 0 || slice_is(part, ".") || slice_is(part, ".."))
+				return err_set(err, ERR_USER, "%s: \"%.*s\" is no path inside a release", key,
+					       SLICE_ARG(value));
+		}
+		if (*count == max)
+			return err_set(err, ERR_USER, "more than %zu paths under %s", max, key);
+		out[(*count)++] = arena_slice(&p->arena, value);
+	}
+	return 0;
+}
+
+/* What of the request the pending record and the journal line keep. */
+static void copy_fields(struct preparation *p, const struct record *request)
+{
+	static const char *const keys[] = { "plan",	   "kind",	    "release", "config", "commit",
+					    "subject",	   "by",	    "reason",  "tree",	 "recipe",
+					    "build_key",   "platform",	    "decision_place", "decision_server" };
+	struct slice value;
+	size_t cursor = 0;
+
+	record_put_str(&p->line, "deployment", p->deployment);
+	record_put_u64(&p->line, "number", p->number);
+	record_put_str(&p->line, "name", p->name);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		value = record_get(request, keys[i]);
+		if (value.len)
+			record_put(&p->line, keys[i], value);
+	}
+	while (record_next(request, "servers", &cursor, &value))
+		record_put(&p->line, "servers", value);
+}
+
+static int check_expectation(struct session *session, const struct record *request, struct live *live,
+			     struct err *err)
+{
+	struct slice expect = record_get(request, "expect");
+
+	if (place_live(&session->place, live, err))
+		return -1;
+	if (live->blocked) {
+		err_set(err, ERR_CONFLICT, "%s/current is a folder or file, not a symlink", session->place.path);
+		return err_hint(err, "move it away (or make it the first release by hand): lockstep switches releases by "
+				     "renaming a symlink over `current`");
+	}
+	if (!slice_is(expect, live->name)) {
+		err_set(err, ERR_CONFLICT, "%s shows %s, the plan expected %.*s", session->place.path,
+			live->name[0] ? live->name : "nothing of ours", SLICE_ARG(expect.len ? expect : SLICE("nothing")));
+		return err_hint(err, "somebody deployed or changed `current` meanwhile; plan again");
+	}
+	return 0;
+}
+
+/* Reserves number and name, and says durably what is about to happen. */
+static int begin_pending(struct preparation *p, const struct record *request, const struct live *live, struct err *err)
+{
+	struct session *session = p->session;
+	struct state *state = &session->state;
+	AUTO(buf_free) struct buf pending = BUF_INIT(RECORD_LEN_MAX);
+
+	if (state_has_pending(state)) {
+		err_set(err, ERR_CONFLICT, "deployment %s is not finished here", state_pending(state, "deployment"));
+		return err_hint(err, "the next `lockstep deploy` finishes it or goes back first");
+	}
+	p->number = state->next;
+	place_make_name(p->number, p->release_hex, p->name);
+	copy_fields(p, request);
+	record_begin(&pending, "pending");
+	buf_put_slice(&pending, buf_slice(&p->line));
+	record_put_i64(&pending, "at", clock_wall_ms());
+	record_put_str(&pending, "previous", live->target);
+	record_put_str(&pending, "phase", "begun");
+	if (buf_check(&pending, "the pending deployment", err) ||
+	    state_set_pending(state, buf_slice(&pending), err))
+		return -1;
+	state->next++;
+	return state_save(&session->place, state, err);
+}
+
+static int open_tree(struct preparation *p, struct err *err)
+{
+	char path[PLACE_NAME_MAX + 16];
+
+	snprintf(path, sizeof(path), "prepare/%s", p->name);
+	if (tree_remove_at(p->session->place.private_fd, path, err) ||
+	    dir_make_at(p->session->place.private_fd, path, 0755, err) ||
+	    dir_open_at(p->session->place.private_fd, path, &p->tree_fd, err))
+		return -1;
+	tree_cursor_init(&p->cursor, p->tree_fd);
+	return 0;
+}
+
+static int begin(struct session *session, const struct record *request, bool restoring, struct err *err)
+{
+	struct slice deployment, release;
+	struct live live;
+
+	if (session_check_lease(session, request, err) || record_need(request, "deployment", &deployment, err) ||
+	    record_need(request, "release", &release, err) || check_expectation(session, request, &live, err))
+		return -1;
+	struct preparation *p = mem_alloc(sizeof(*p));
+	*p = (struct preparation){
+		.session = session,
+		.line = BUF_INIT(RECORD_LEN_MAX),
+		.manifest_bytes = BUF_INIT(MANIFEST_BYTES_MAX),
+		.tree_fd = -1,
+		.cursor = { .dir_fd = -1 },
+		.commit_time = record_get_i64(request, "commit_time", 0),
+		.copy = slice_is(record_get(request, "link"), "copy"),
+		.restoring = restoring,
+	};
+	preparation_free(&session->preparation);
+	session->preparation = p;
+	if (deployment.len == 0 || deployment.len >= sizeof(p->deployment) || slice_find(deployment, '/') >= 0 ||
+	    deployment.ptr[0] == '.')
+		return err_set(err, ERR_USER, "\"%.*s\" is no name of a deployment", SLICE_ARG(deployment));
+	memcpy(p->deployment, deployment.ptr, deployment.len);
+	if (!digest_from_hex(release, &p->release))
+		return err_set(err, ERR_USER, "\"%.*s\" is no release", SLICE_ARG(release));
+	digest_to_hex(&p->release, p->release_hex);
+	struct slice from = record_get(request, "from");
+	if (from.len < sizeof(p->from) && from.len)
+		memcpy(p->from, from.ptr, from.len);
+	if (copy_paths(p, request, "shared_dir", p->shared_dirs, ARRAY_LEN(p->shared_dirs), &p->shared_dir_count, err) ||
+	    copy_paths(p, request, "shared_file", p->shared_files, ARRAY_LEN(p->shared_files), &p->shared_file_count,
+		       err) ||
+	    copy_paths(p, request, "generated", p->generated, ARRAY_LEN(p->generated), &p->generated_count, err))
+		return -1;
+	if (begin_pending(p, request, &live, err) || fault_point("agent.prepare.begun", err))
+		return -1;
+	return open_tree(p, err);
+}
+
+/* --- the tree ------------------------------------------------------------------ */
+
+static int check_space(struct preparation *p, struct err *err)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(p->tree_fd, &fs) != 0)
+		return err_errno(err, "%s", p->session->place.path);
+	uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (p->wanted_bytes > free_bytes) {
+		err_set(err, ERR_INTERNAL, "%s: %" PRIu64 " MB are free, %" PRIu64 " MB are needed",
+			p->session->place.path, free_bytes >> 20, (p->wanted_bytes >> 20) + 1);
+		return err_hint(err, "make room on the server, or keep fewer releases (`keep`)");
+	}
+	/* File systems without a fixed number of inodes say 0. */
+	if (fs.f_files && p->manifest.count > (uint64_t)fs.f_favail)
+		return err_set(err, ERR_INTERNAL, "%s: %ju inodes are free, %zu are needed", p->session->place.path,
+			       (uintmax_t)fs.f_favail, p->manifest.count);
+	return 0;
+}
+
+static int make_dir(struct preparation *p, const struct entry *entry, struct err *err)
+{
+	const char *name;
+	int dir_fd;
+
+	if (tree_parent(&p->cursor, entry->path, &dir_fd, &name, err))
+		return -1;
+	return mkdirat(dir_fd, name, 0755) == 0 || errno == EEXIST ? 0 : err_errno(err, "%s", entry->path.ptr);
+}
+
+static void want(struct preparation *p, size_t index)
+{
+	const struct entry *entry = &p->manifest.entries[index];
+	struct slice key = slice_make(entry->digest.bytes, DIGEST_LEN);
+	uintptr_t first = (uintptr_t)map_get(&p->wanted, key);
+
+	if (!first) {
+		map_put(&p->wanted, key, (void *)(uintptr_t)(index + 1));
+		p->wanted_bytes += entry->size;
+		return;
+	}
+	p->next[index] = p->next[first - 1];
+	p->next[first - 1] = (uint32_t)index + 1;
+}
+
+/* Folders, and every file that is here already; what is not goes into `wanted`. */
+static int fill_tree(struct preparation *p, struct err *err)
+{
+	if (obtain_open_sources(p, err))
+		return -1;
+	p->next = mem_array(p->manifest.count, sizeof(*p->next));
+	for (size_t i = 0; i < p->manifest.count; i++) {
+		const struct entry *entry = &p->manifest.entries[i];
+		bool got = false;
+		if (session_breathe(p->session, "link", i, p->manifest.count, 0, 0, err))
+			return -1;
+		if (entry->type == ENTRY_DIR) {
+			if (!preparation_is_covered(p, entry->path) && make_dir(p, entry, err))
+				return -1;
+			continue;
+		}
+		p->files++;
+		if (obtain_entry(p, i, &got, err))
+			return -1;
+		if (!got)
+			want(p, i);
+	}
+	return check_space(p, err);
+}
+
+static int begin_tree(struct preparation *p, struct err *err)
+{
+	if (fault_point("agent.prepare.before_tree", err) || fill_tree(p, err))
+		return -1;
+	p->has_manifest = true;
+	return 0;
+}
+
+static int collect(void *context, struct slice bytes, struct err *err)
+{
+	struct buf *out = context;
+
+	buf_put_slice(out, bytes);
+	return buf_check(out, "the manifest", err);
+}
+
+/* A failure during an offer waits for OFFERED: until then the controller is still
+ * sending, and what it sends is only read away. */
+static int refuse_offer(struct session *session, int result, const struct err *err)
+{
+	if (result == 0)
+		return 0;
+	session->offer_failed = true;
+	session->offer_failure = *err;
+	preparation_free(&session->preparation);
+	return session->lost ? -1 : 0;
+}
+
+static int manifest_data(struct preparation *p, struct slice bytes, struct err *err)
+{
+	bool ended = false;
+
+	if (p->has_manifest)
+		return err_set(err, ERR_INTERNAL, "manifest data behind the manifest");
+	if (!p->manifest_decoder)
+		p->manifest_decoder = decompressor_new(p->base);
+	if (decompressor_feed(p->manifest_decoder, bytes, collect, &p->manifest_bytes, &ended, err))
+		return err_wrap(err, "the manifest");
+	if (!ended)
+		return 0;
+	if (manifest_parse(&p->arena, buf_slice(&p->manifest_bytes), &p->manifest, err))
+		return -1;
+	if (!digest_equal(&p->manifest.digest, &p->release))
+		return err_set(err, ERR_INTERNAL, "the manifest that came is not that of the release");
+	return begin_tree(p, err);
+}
+
+int prepare_manifest_data(struct session *session, struct slice bytes, struct err *err)
+{
+	if (session->offer_failed)
+		return 0;
+	return refuse_offer(session, manifest_data(session->preparation, bytes, err), err);
+}
+
+int prepare_object_data(struct session *session, struct slice bytes, struct err *err)
+{
+	struct preparation *p = session->preparation;
+
+	if (session->offer_failed)
+		return 0;
+	if (!p->has_manifest)
+		return refuse_offer(session, err_set(err, ERR_INTERNAL, "objects before the manifest"), err);
+	return refuse_offer(session, receive_object_data(p, bytes, err), err);
+}
+
+/* --- the end --------------------------------------------------------------------- */
+
+static void shared_target(struct slice path, struct buf *out)
+{
+	for (size_t i = 0; i < path.len; i++)
+		if (path.ptr[i] == '/')
+			buf_puts(out, "../");
+	buf_puts(out, "../../shared/");
+	buf_put_slice(out, path);
+}
+
+/* Folders above a shared path that the release does not have. */
+static int make_parents(struct preparation *p, struct slice path, struct err *err)
+{
+	for (size_t at = 0; at < path.len; at++) {
+		if (path.ptr[at] != '/')
+			continue;
+		struct entry folder = { .path = slice_of(arena_str(&p->arena, slice_make(path.ptr, at))) };
+		if (make_dir(p, &folder, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int open_shared(struct preparation *p, struct slice path, bool parent, int *fd_out, struct err *err)
+{
+	AUTO(close_fd) int at = -1;
+	const struct place *place = &p->session->place;
+	struct slice rest = path;
+
+	if (open_beneath(place->dir_fd, "shared", O_RDONLY | O_DIRECTORY, 0, false, &at, err))
+		return -1;
+	while (rest.ptr) {
+		struct slice part = slice_cut(&rest, '/');
+		const char *name = arena_str(&p->arena, part);
+		int next;
+		if (parent && !rest.ptr)
+			break;
+		if (mkdirat(at, name, 0755) != 0 && errno != EEXIST)
+			return err_errno(err, "shared/%s", path.ptr);
+		if (open_beneath(at, name, O_RDONLY | O_DIRECTORY, 0, true, &next, err))
+			return err_wrap(err, "shared/%s", path.ptr);
+		close_fd(&at);
+		at = next;
+	}
+	*fd_out = steal_fd(&at);
+	return 0;
+}
+
+/* One entry of the release goes to shared/, where nothing of that name stands. */
+static int seed_entry(struct preparation *p, const struct entry *entry, struct err *err)
+{
+	AUTO(close_fd) int parent = -1;
+	AUTO(close_fd) int from = -1;
+	char path[DIGEST_HEX_LEN + 16], hex[DIGEST_HEX_LEN + 1];
+	const char *slash = strrchr(entry->path.ptr, '/');
+	const char *name = slash ? slash + 1 : entry->path.ptr;
+
+	if (open_shared(p, entry->path, true, &parent, err))
+		return -1;
+	if (entry->type == ENTRY_DIR)
+		return mkdirat(parent, name, 0755) == 0 || errno == EEXIST ? 0 : err_errno(err, "shared/%s", name);
+	digest_to_hex(&entry->digest, hex);
+	snprintf(path, sizeof(path), "objects/%s", hex);
+	from = openat(p->session->place.private_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (from < 0)
+		return err_errno(err, "%s", path);
+	if (entry->type == ENTRY_LINK) {
+		char target[MANIFEST_LINK_MAX + 1] = { 0 };
+		size_t got;
+		if (fd_read_full(from, target, MANIFEST_LINK_MAX, &got, err))
+			return -1;
+		return symlinkat(target, parent, name) == 0 || errno == EEXIST ? 0 : err_errno(err, "shared/%s", name);
+	}
+	AUTO(close_fd) int to = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, entry->mode);
+	if (to < 0)
+		return errno == EEXIST ? 0 : err_errno(err, "shared/%s", entry->path.ptr);
+	char piece[64 << 10];
+	size_t got;
+	do {
+		if (fd_read_full(from, piece, sizeof(piece), &got, err) || fd_write_all(to, piece, got, err))
+			return err_wrap(err, "shared/%s", entry->path.ptr);
+	} while (got == sizeof(piece));
+	return 0;
+}
+
+static bool is_below(struct slice path, struct slice top)
+{
+	return path.len > top.len && memcmp(path.ptr, top.ptr, top.len) == 0 && path.ptr[top.len] == '/';
+}
+
+/* A shared folder begins with what the release has there; later releases leave it alone. */
+static int prepare_shared_dir(struct preparation *p, struct slice path, struct err *err)
+{
+	AUTO(close_fd) int fd = -1;
+	char shared[MANIFEST_PATH_MAX + 16];
+	struct stat st;
+
+	snprintf(shared, sizeof(shared), "shared/%s", path.ptr);
+	bool fresh = fstatat(p->session->place.dir_fd, shared, &st, 0) != 0;
+	if (!fresh && !S_ISDIR(st.st_mode))
+		return err_set(err, ERR_CONFLICT, "%s/%s is in the way: it should be a folder", p->session->place.path,
+			       shared);
+	if (!fresh)
+		return 0;
+	if (open_shared(p, path, false, &fd, err))
+		return -1;
+	for (size_t i = 0; i < p->manifest.count; i++)
+		if (is_below(p->manifest.entries[i].path, path) && seed_entry(p, &p->manifest.entries[i], err))
+			return -1;
+	return 0;
+}
+
+static int prepare_shared_file(struct preparation *p, struct slice path, struct err *err)
+{
+	char shared[MANIFEST_PATH_MAX + 16];
+	struct stat st;
+
+	snprintf(shared, sizeof(shared), "shared/%s", path.ptr);
+	if (fstatat(p->session->place.dir_fd, shared, &st, 0) == 0)
+		return 0;
+	const struct entry *entry = manifest_find(&p->manifest, path);
+	if (entry && entry->type == ENTRY_FILE)
+		return seed_entry(p, entry, err);
+	err_set(err, ERR_NOT_FOUND, "%s/%s does not exist, and neither does the release have that file",
+		p->session->place.path, shared);
+	return err_hint(err, "put the file there once (it outlives releases), or take it out of shared_files");
+}
+
+static int link_shared(struct preparation *p, struct slice path, struct err *err)
+{
+	AUTO(buf_free) struct buf target = BUF_INIT(MANIFEST_PATH_MAX * 4);
+	const char *name;
+	int dir_fd;
+
+	shared_target(path, &target);
+	if (make_parents(p, path, err) || tree_parent(&p->cursor, path, &dir_fd, &name, err))
+		return -1;
+	return symlinkat(buf_str(&target), dir_fd, name) == 0 ? 0 : err_errno(err, "%s", path.ptr);
+}
+
+static int put_shared(struct preparation *p, struct err *err)
+{
+	for (size_t i = 0; i < p->shared_dir_count; i++)
+		if (prepare_shared_dir(p, p->shared_dirs[i], err) || link_shared(p, p->shared_dirs[i], err))
+			return -1;
+	for (size_t i = 0; i < p->shared_file_count; i++)
+		if (prepare_shared_file(p, p->shared_files[i], err) || link_shared(p, p->shared_files[i], err))
+			return -1;
+	return 0;
+}
+
+static int compare_own(const void *a, const void *b)
+{
+	return slice_compare(((const struct own_entry *)a)->entry.path, ((const struct own_entry *)b)->entry.path);
+}
+
+/* Folders that only exist because a shared or generated path lies in them. */
+static void add_parent_entries(struct preparation *p, struct own_manifest *own, struct slice path)
+{
+	for (size_t at = 0; at < path.len; at++) {
+		struct slice parent = slice_make(path.ptr, at);
+		bool known = path.ptr[at] != '/' || manifest_find(&p->manifest, parent) != NULL;
+		for (size_t i = p->manifest.count; i < own->count && !known; i++)
+			known = slice_equal(own->entries[i].entry.path, parent);
+		if (!known)
+			own->entries[own->count++] = (struct own_entry){
+				.show = SHOW_SHARED,
+				.entry = { .type = ENTRY_DIR, .mode = 0755, .path = arena_slice(&p->arena, parent) },
+			};
+	}
+}
+
+/* Our link into shared/ shows at `path`, in place of what the release has there. */
+static void add_shared_entry(struct preparation *p, struct own_manifest *own, struct slice path)
+{
+	AUTO(buf_free) struct buf target = BUF_INIT(MANIFEST_PATH_MAX * 4);
+	const struct entry *there = manifest_find(&p->manifest, path);
+
+	add_parent_entries(p, own, path);
+	shared_target(path, &target);
+	struct own_entry *entry = there ? &own->entries[there - p->manifest.entries] : &own->entries[own->count++];
+	*entry = (struct own_entry){
+		.show = SHOW_SHARED,
+		.entry = { .type = ENTRY_LINK, .mode = 0777, .size = target.len, .path = path },
+	};
+	digest_of(buf_slice(&target), &entry->entry.digest);
+}
+
+/* Every file as it stands now: the signatures the next deployment relies on. */
+static int take_signatures(struct preparation *p, struct own_manifest *own, struct err *err)
+{
+	size_t extra = 0;
+
+	for (size_t i = 0; i < p->shared_dir_count; i++)
+		extra += p->shared_dirs[i].len + 1;
+	for (size_t i = 0; i < p->shared_file_count; i++)
+		extra += p->shared_files[i].len + 1;
+	for (size_t i = 0; i < p->generated_count; i++)
+		extra += p->generated[i].len + 1;
+	*own = (struct own_manifest){ .release = p->release };
+	own->entries = ARENA_NEW_ARRAY(&p->arena, p->manifest.count + extra, struct own_entry);
+	for (size_t i = 0; i < p->manifest.count; i++) {
+		struct own_entry *entry = &own->entries[own->count++];
+		const char *name;
+		struct stat st;
+		int dir_fd;
+		*entry = (struct own_entry){ .show = SHOW_TREE, .entry = p->manifest.entries[i] };
+		if (preparation_is_covered(p, entry->entry.path)) {
+			entry->show = SHOW_COVERED;
+			continue;
+		}
+		if (preparation_is_generated(p, entry->entry.path))
+			entry->show = SHOW_GENERATED;
+		if (tree_parent(&p->cursor, entry->entry.path, &dir_fd, &name, err))
+			return -1;
+		if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			return err_errno(err, "%s", entry->entry.path.ptr);
+		signature_take(entry, &st);
+	}
+	for (size_t i = 0; i < p->shared_dir_count; i++)
+		add_shared_entry(p, own, p->shared_dirs[i]);
+	for (size_t i = 0; i < p->shared_file_count; i++)
+		add_shared_entry(p, own, p->shared_files[i]);
+	for (size_t i = 0; i < p->generated_count; i++) {
+		if (manifest_find(&p->manifest, p->generated[i]))
+			continue;
+		add_parent_entries(p, own, p->generated[i]);
+		own->entries[own->count++] = (struct own_entry){
+			.show = SHOW_GENERATED,
+			.entry = { .type = ENTRY_DIR, .mode = 0755, .path = p->generated[i] },
+		};
+	}
+	qsort(own->entries, own->count, sizeof(*own->entries), compare_own);
+	return 0;
+}
+
+/* Lines 3 to 5 of the order of durability. */
+static int settle_activation(struct preparation *p, struct err *err)
+{
+	struct session *session = p->session;
+	struct place *place = &session->place;
+	AUTO(buf_free) struct buf line = BUF_INIT(RECORD_LEN_MAX);
+	AUTO(close_fd) int releases = -1;
+	AUTO(close_fd) int prepare = -1;
+	struct own_manifest own;
+
+	if (put_shared(p, err) || take_signatures(p, &own, err) || own_save(place, p->name, &own, err) ||
+	    release_manifest_save(place, &p->manifest, err))
+		return -1;
+	tree_cursor_close(&p->cursor);
+	if (fault_point("agent.prepare.before_sync", err) || session_sync_fs(session, p->tree_fd, err) ||
+	    fault_point("agent.prepare.before_rename", err))
+		return -1;
+	if (open_beneath(place->dir_fd, "releases", O_RDONLY | O_DIRECTORY, 0, false, &releases, err) ||
+	    dir_open_at(place->private_fd, "prepare", &prepare, err))
+		return -1;
+	if (renameat(prepare, p->name, releases, p->name) != 0)
+		return err_errno(err, "%s/releases/%s", place->path, p->name);
+	if (dir_sync(releases, err) || dir_sync(prepare, err) || fault_point("agent.prepare.after_rename", err))
+		return -1;
+	record_begin(&line, "prepared");
+	record_put_i64(&line, "at", clock_wall_ms());
+	buf_put_slice(&line, buf_slice(&p->line));
+	if (journal_append(place, &line, err) || state_set_phase(&session->state, "prepared", err) ||
+	    state_save(place, &session->state, err))
+		return -1;
+	fault_mark("agent.prepare.done");
+	return 0;
+}
+
+static int send_needs(struct preparation *p, struct err *err)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(RECORD_LEN_MAX);
+	size_t in_message = 0;
+
+	for (size_t i = 0; i < p->wanted.entries_used; i++) {
+		char hex[DIGEST_HEX_LEN + 1];
+		if (!p->wanted.entries[i].key.ptr)
+			continue;
+		if (in_message == 0) {
+			buf_clear(&text);
+			record_begin(&text, "need");
+		}
+		hex_encode(p->wanted.entries[i].key.ptr, DIGEST_LEN, hex);
+		record_put_str(&text, "digest", hex);
+		if (++in_message == NEED_MAX) {
+			if (session_send_record(p->session, MSG_NEED, &text, err))
+				return -1;
+			in_message = 0;
+		}
+	}
+	if (in_message && session_send_record(p->session, MSG_NEED, &text, err))
+		return -1;
+	buf_clear(&text);
+	record_begin(&text, "lacking");
+	record_put_u64(&text, "count", p->wanted.count);
+	record_put_u64(&text, "bytes", p->wanted_bytes);
+	return session_send_record(p->session, MSG_LACKING, &text, err);
+}
+
+static int send_prepared(struct preparation *p, struct err *err)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(RECORD_LEN_MAX);
+
+	record_begin(&text, "prepared");
+	record_put_str(&text, "name", p->name);
+	record_put_u64(&text, "number", p->number);
+	record_put_u64(&text, "files", p->files);
+	record_put_u64(&text, "linked", p->linked);
+	record_put_u64(&text, "copied", p->copied);
+	record_put_u64(&text, "received", p->received);
+	record_put_u64(&text, "received_bytes", p->received_bytes);
+	record_put_u64(&text, "healed", p->healed);
+	record_put_u64(&text, "edits", p->edits);
+	return session_send_record(p->session, MSG_PREPARED, &text, err);
+}
+
+/* Everything offered has come: ask for the rest, or finish. */
+static int conclude(struct preparation *p, struct err *err)
+{
+	receive_end_offer(p);
+	if (!p->has_manifest)
+		return err_set(err, ERR_INTERNAL, "the manifest did not come whole");
+	if (p->wanted.count == 0) {
+		if (settle_activation(p, err))
+			return -1;
+		return send_prepared(p, err);
+	}
+	if (++p->rounds > OFFER_ROUNDS_MAX)
+		return err_set(err, ERR_INTERNAL, "%zu files did not arrive intact in %d offers", p->wanted.count,
+			       OFFER_ROUNDS_MAX);
+	return send_needs(p, err);
+}
+
+/* The preparation lives on only while content is lacking. */
+static int end_if_settled(struct session *session, int result)
+{
+	if (result || session->preparation->wanted.count == 0)
+		preparation_free(&session->preparation);
+	return result;
+}
+
+int prepare_offered(struct session *session, struct err *err)
+{
+	if (session->offer_failed) {
+		*err = session->offer_failure;
+		session->offer_failed = false;
+		return -1;
+	}
+	return end_if_settled(session, conclude(session->preparation, err));
+}
+
+/* What the manifest will be decoded against. */
+static int expect_manifest(struct preparation *p, const struct record *request, struct err *err)
+{
+	struct place *place = &p->session->place;
+	struct slice base = record_get(request, "base");
+	struct manifest base_manifest;
+	char hex[DIGEST_HEX_LEN + 1];
+
+	/* No bytes to come: the place has this manifest. */
+	if (record_get_u64(request, "manifest_bytes", 0) == 0) {
+		if (release_manifest_load(place, p->release_hex, &p->arena, &p->manifest, err))
+			return -1;
+		return begin_tree(p, err);
+	}
+	if (base.len == 0)
+		return 0;
+	snprintf(hex, sizeof(hex), "%.*s", SLICE_ARG(base));
+	if (release_manifest_load(place, hex, &p->arena, &base_manifest, err))
+		return -1;
+	if (base_manifest.bytes.len > COMPRESS_PREFIX_MAX)
+		return err_set(err, ERR_INTERNAL, "the base manifest is too long to be a prefix");
+	p->base = base_manifest.bytes;
+	return 0;
+}
+
+int handle_prepare(struct session *session, const struct record *request, struct err *err)
+{
+	int result = begin(session, request, false, err);
+
+	session->offer_failed = false;
+	if (result == 0)
+		result = expect_manifest(session->preparation, request, err);
+	return refuse_offer(session, result, err);
+}
+
+int handle_restore(struct session *session, const struct record *request, struct err *err)
+{
+	int result = begin(session, request, true, err);
+
+	session->offer_failed = false;
+	if (result == 0)
+		result = release_manifest_load(&session->place, session->preparation->release_hex,
+					       &session->preparation->arena, &session->preparation->manifest, err);
+	if (result == 0)
+		result = begin_tree(session->preparation, err);
+	if (result == 0)
+		result = conclude(session->preparation, err);
+	if (result)
+		preparation_free(&session->preparation);
+	return result ? result : end_if_settled(session, 0);
+}

@@ -1,0 +1,248 @@
+/* PRUNE: which activations stay, and taking the others away.
+ *
+ * Kept are the live one, the newest `keep` good ones (live or verified, the live
+ * one among them), the newest good one before the live one, the two newest that
+ * failed (as evidence; they never push a good one out), and every one a process
+ * still uses. */
+#include "agent/scan.h"
+#include "agent/uses.h"
+
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { FAILED_KEPT = 2 };
+
+struct prune {
+	struct session *session;
+	struct arena arena;
+	const char **names;
+	size_t count;
+	bool *stays;
+	struct buf reply;
+	bool problem;
+};
+
+static bool is_good(const struct account *account)
+{
+	return account && (strcmp(account->verdict, "live") == 0 || strcmp(account->verdict, "verified") == 0);
+}
+
+static int choose(struct prune *prune, uint64_t keep, struct err *err)
+{
+	struct session *session = prune->session;
+	struct account *accounts;
+	struct uses uses;
+	struct live live;
+	size_t account_count, good = 0, failed = 0;
+	bool have_way_back = false;
+
+	if (place_live(&session->place, &live, err) ||
+	    place_activations(&session->place, &prune->arena, &prune->names, &prune->count, err) ||
+	    journal_accounts(&session->place, &prune->arena, &accounts, &account_count, err) ||
+	    uses_find(&prune->arena, arena_printf(&prune->arena, "%s/releases", session->place.path), &uses, err))
+		return -1;
+	prune->stays = ARENA_NEW_ARRAY(&prune->arena, prune->count, bool);
+	for (size_t i = 0; i < prune->count; i++) {
+		const char *name = prune->names[i];
+		const struct account *account = account_find(accounts, account_count, name);
+		bool is_live = strcmp(name, live.name) == 0;
+		/* What the journal does not know was put there by somebody: not ours to remove. */
+		bool stays = is_live || !account;
+		if (is_live || is_good(account)) {
+			stays = stays || good < keep || (!is_live && !have_way_back);
+			have_way_back = have_way_back || (!is_live && is_good(account));
+			good++;
+		} else {
+			stays = stays || failed++ < FAILED_KEPT;
+		}
+		if (!stays && uses_has(&uses, name)) {
+			record_put_str(&prune->reply, "in_use", name);
+			stays = true;
+		}
+		prune->stays[i] = stays;
+	}
+	return 0;
+}
+
+static void report_trash(struct prune *prune, const char *name, const struct err *err)
+{
+	record_put_str(&prune->reply, "trashed", name);
+	if (prune->problem)
+		return;
+	prune->problem = true;
+	char text[ERR_TEXT_MAX + 512];
+	snprintf(text, sizeof(text),
+		 "%s; it lies in %s/.lockstep/trash. The application's user owns what it wrote there: let the deploy "
+		 "user remove it with this line in sudoers: %s ALL=(root) NOPASSWD: /bin/rm -rf %s/.lockstep/trash/*",
+		 err->text, prune->session->place.path, getenv("USER") ? getenv("USER") : "DEPLOYUSER",
+		 prune->session->place.path);
+	record_put_str(&prune->reply, "problem", text);
+}
+
+static int remove_activation(struct prune *prune, const char *name, struct err *err)
+{
+	const struct place *place = &prune->session->place;
+	char path[PLACE_NAME_MAX + 32], trash[PLACE_NAME_MAX + 32];
+	struct err refused = ERR_INIT;
+
+	snprintf(path, sizeof(path), "releases/%s", name);
+	snprintf(trash, sizeof(trash), "trash/%s", name);
+	/* In one step out of sight: never half an activation in releases/. */
+	if (renameat(place->dir_fd, path, place->private_fd, trash) != 0) {
+		err_errno(&refused, "%s/%s", place->path, path);
+		report_trash(prune, name, &refused);
+		return 0;
+	}
+	snprintf(path, sizeof(path), "manifests/%s", name);
+	if (tree_remove_at(place->private_fd, path, err) || fault_point("agent.prune.after_rename", err))
+		return -1;
+	if (tree_remove_at(place->private_fd, trash, &refused)) {
+		report_trash(prune, name, &refused);
+		return 0;
+	}
+	record_put_str(&prune->reply, "removed", name);
+	return 0;
+}
+
+/* Objects and release manifests that no kept activation needs. */
+struct sweep {
+	struct prune *prune;
+	struct map releases; /* hex names of kept releases */
+	struct map objects;  /* digests a kept release may take from objects/ */
+	struct arena arena;
+};
+
+static int sweep_manifest(void *context, const char *name, struct err *err)
+{
+	struct sweep *sweep = context;
+	char path[300];
+
+	if (!slice_starts_with(slice_of(name), "release-") || map_get(&sweep->releases, slice_of(name + 8)))
+		return 0;
+	snprintf(path, sizeof(path), "manifests/%s", name);
+	return tree_remove_at(sweep->prune->session->place.private_fd, path, err);
+}
+
+static int sweep_object(void *context, const char *name, struct err *err)
+{
+	struct sweep *sweep = context;
+	struct digest digest;
+	char path[300];
+
+	if (digest_from_hex(slice_of(name), &digest) &&
+	    map_get(&sweep->objects, slice_make(digest.bytes, DIGEST_LEN)))
+		return 0;
+	snprintf(path, sizeof(path), "objects/%s", name);
+	return tree_remove_at(sweep->prune->session->place.private_fd, path, err);
+}
+
+static int sweep_unneeded(struct prune *prune, struct err *err)
+{
+	const struct place *place = &prune->session->place;
+	struct sweep sweep = { .prune = prune };
+	int result = 0;
+
+	for (size_t i = 0; i < prune->count && result == 0; i++) {
+		struct own_manifest own;
+		struct err unreadable = ERR_INIT;
+		if (!prune->stays[i])
+			continue;
+		if (own_load(place, prune->names[i], &sweep.arena, &own, &unreadable)) {
+			/* What an unreadable one needs is unknown: everything stays. */
+			if (unreadable.code != ERR_NOT_FOUND)
+				goto out;
+			continue;
+		}
+		char *hex = arena_alloc(&sweep.arena, DIGEST_HEX_LEN + 1);
+		digest_to_hex(&own.release, hex);
+		map_put(&sweep.releases, slice_of(hex), prune);
+		for (size_t e = 0; e < own.count; e++)
+			if (own.entries[e].show == SHOW_COVERED || own.entries[e].show == SHOW_GENERATED)
+				map_put(&sweep.objects, slice_make(own.entries[e].entry.digest.bytes, DIGEST_LEN), prune);
+		/* A shared file's entry in the release is covered by our link. */
+		struct manifest release;
+		if (release_manifest_load(place, hex, &sweep.arena, &release, &unreadable) == 0)
+			for (size_t e = 0; e < own.count; e++) {
+				const struct entry *entry = manifest_find(&release, own.entries[e].entry.path);
+				if (own.entries[e].show == SHOW_SHARED && entry)
+					map_put(&sweep.objects, slice_make(entry->digest.bytes, DIGEST_LEN), prune);
+			}
+	}
+	result = dir_each_at(place->private_fd, "manifests", sweep_manifest, &sweep, err) ||
+		 dir_each_at(place->private_fd, "objects", sweep_object, &sweep, err);
+out:
+	map_free(&sweep.releases);
+	map_free(&sweep.objects);
+	arena_free(&sweep.arena);
+	return result ? -1 : 0;
+}
+
+static int empty_trash(void *context, const char *name, struct err *err)
+{
+	struct prune *prune = context;
+	struct err refused = ERR_INIT;
+	char path[300];
+
+	(void)err;
+	snprintf(path, sizeof(path), "trash/%s", name);
+	if (tree_remove_at(prune->session->place.private_fd, path, &refused))
+		report_trash(prune, name, &refused);
+	return 0;
+}
+
+static int prune_all(struct prune *prune, uint64_t keep, struct err *err)
+{
+	struct session *session = prune->session;
+	AUTO(close_fd) int root_fd = -1;
+	struct own_manifest own = { 0 };
+	struct live live;
+	struct err unusable = ERR_INIT;
+	bool *intact = NULL;
+
+	if (choose(prune, keep, err) || place_live(&session->place, &live, err))
+		return -1;
+	/* Unlinking moves the ctime of files that the live activation shares: know
+	 * before which are intact, so that only those are signed again. */
+	bool refresh = live.name[0] && own_load(&session->place, live.name, &prune->arena, &own, &unusable) == 0 &&
+		       activation_open(&session->place, live.name, &root_fd, &unusable) == 0;
+	bool removes = false;
+	for (size_t i = 0; i < prune->count; i++)
+		removes = removes || !prune->stays[i];
+	if (removes && refresh) {
+		intact = ARENA_NEW_ARRAY(&prune->arena, own.count, bool);
+		struct scan scan = { .session = session, .own = &own, .root_fd = root_fd, .intact = intact };
+		if (scan_run(&scan, err))
+			return -1;
+	}
+	for (size_t i = 0; i < prune->count; i++)
+		if (!prune->stays[i] && remove_activation(prune, prune->names[i], err))
+			return -1;
+	if (intact && scan_refresh(&session->place, live.name, root_fd, &own, intact, err))
+		return -1;
+	if (removes && sweep_unneeded(prune, err))
+		return -1;
+	return dir_each_at(session->place.private_fd, "trash", empty_trash, prune, err);
+}
+
+int handle_prune(struct session *session, const struct record *request, struct err *err)
+{
+	struct prune prune = { .session = session, .reply = BUF_INIT(RECORD_LEN_MAX) };
+	uint64_t keep;
+
+	if (session_check_lease(session, request, err) || record_need_u64(request, "keep", &keep, err))
+		return -1;
+	record_begin(&prune.reply, "pruned");
+	int result = prune_all(&prune, MAX(keep, (uint64_t)1), err);
+	if (result == 0)
+		result = session_send_record(session, MSG_PRUNED, &prune.reply, err);
+	buf_free(&prune.reply);
+	arena_free(&prune.arena);
+	return result;
+}

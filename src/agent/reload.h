@@ -1,0 +1,32 @@
+/* Reload kinds: how the application takes up a new activation, and how that is
+ * proved. One file and one row a kind; the spec is "<name>" or "<name>:<subject>". */
+#pragma once
+
+#include "agent/command.h"
+
+struct reload {
+	struct session *session;
+	struct arena *arena;
+	const struct record *request;
+	const char *subject;
+	int64_t timeout_ms;
+};
+
+struct reload_kind {
+	const char *name;
+	const char *summary;
+	bool in_place; /* the master process stays; only its workers are new */
+	/* Does it; -1 with a message for people when it failed. */
+	int (*reload)(struct reload *reload, struct err *err);
+	/* The processes of the application, by id; false when the kind cannot tell. */
+	bool (*processes)(struct reload *reload, uint64_t *pids, size_t max, size_t *count);
+};
+
+extern const struct reload_kind *const reload_kinds[];
+extern const size_t reload_kind_count;
+extern const struct reload_kind reload_none, reload_systemd, reload_supervisor, reload_pidfile, reload_command;
+
+/* For kinds that cannot name their processes. */
+bool reload_no_processes(struct reload *reload, uint64_t *pids, size_t max, size_t *count);
+/* Runs one command line; a non-zero end is an error that quotes `what`. */
+int reload_run(struct reload *reload, const char *command, const char *what, const char *hint, struct err *err) CHECKED;

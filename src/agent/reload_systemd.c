@@ -1,0 +1,73 @@
+/* A systemd unit: reload-or-restart, its processes by its control group. */
+#include "agent/reload.h"
+
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Unit names hold only these (systemd.unit(5)); they go into a command line. */
+static bool is_unit_name(const char *text)
+{
+	for (const char *c = text; *c; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+		      strchr(":-_.\\@", *c)))
+			return false;
+	return *text && *text != '-';
+}
+
+static int reload_unit(struct reload *reload, struct err *err)
+{
+	const char *unit = reload->subject;
+	const char *user = getenv("USER");
+
+	if (!is_unit_name(unit))
+		return err_set(err, ERR_USER, "\"%s\" is no name of a systemd unit", unit);
+	const char *sudo = geteuid() == 0 ? "" : "sudo -n ";
+	const char *hint = arena_printf(reload->arena,
+					"let the deploy user do exactly this, with a line in sudoers: "
+					"%s ALL=(root) NOPASSWD: /usr/bin/systemctl reload-or-restart %s",
+					user ? user : "DEPLOYUSER", unit);
+	return reload_run(reload, arena_printf(reload->arena, "%ssystemctl reload-or-restart %s", sudo, unit),
+			  arena_printf(reload->arena, "systemctl reload-or-restart %s", unit),
+			  geteuid() == 0 ? NULL : hint, err);
+}
+
+static bool unit_processes(struct reload *reload, uint64_t *pids, size_t max, size_t *count)
+{
+	AUTO(buf_free) struct buf group = BUF_INIT(4096);
+	AUTO(buf_free) struct buf procs = BUF_INIT(256 << 10);
+	struct command_result result;
+	struct err err = ERR_INIT;
+	struct command command = {
+		.text = arena_printf(reload->arena, "systemctl show -p ControlGroup --value %s", reload->subject),
+		.dir = reload->session->place.path,
+		.env = command_environment(reload->session, reload->arena, NULL),
+		.timeout_ms = 10000,
+	};
+
+	*count = 0;
+	if (command_ask(reload->session, &command, &group, &result, &err) || result.status != 0)
+		return false;
+	const char *path = arena_str(reload->arena, slice_trim(buf_slice(&group)));
+	if (path[0] != '/')
+		return false;
+	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd" };
+	bool found = false;
+	for (size_t i = 0; i < ARRAY_LEN(roots) && !found; i++)
+		found = file_read_at(AT_FDCWD, arena_printf(reload->arena, "%s%s/cgroup.procs", roots[i], path), &procs,
+				     &err) == 0;
+	for (struct slice rest = buf_slice(&procs); rest.len && *count < max;)
+		if (slice_to_u64(slice_cut(&rest, '\n'), &pids[*count]))
+			(*count)++;
+	return found;
+}
+
+const struct reload_kind reload_systemd = {
+	.name = "systemd",
+	.summary = "a systemd unit: systemctl reload-or-restart",
+	.in_place = true,
+	.reload = reload_unit,
+	.processes = unit_processes,
+};

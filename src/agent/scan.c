@@ -1,0 +1,274 @@
+#include "agent/scan.h"
+
+#include "agent/tree.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int activation_open(const struct place *place, const char *name, int *fd_out, struct err *err)
+{
+	char path[PLACE_NAME_MAX + 16];
+
+	snprintf(path, sizeof(path), "releases/%s", name);
+	if (open_beneath(place->dir_fd, path, O_RDONLY | O_DIRECTORY, 0, false, fd_out, err))
+		return err_wrap(err, "%s", place->path);
+	return 0;
+}
+
+struct folder {
+	struct scan *scan;
+	bool *seen; /* per own entry */
+	int fd;
+	struct slice path;
+	int depth;
+};
+
+static int report(struct scan *scan, struct scan_edit *edit, const struct stat *st, struct err *err)
+{
+	scan->edits++;
+	if (st) {
+		edit->owner = st->st_uid;
+		edit->modified_ms = (int64_t)st->st_mtime * 1000;
+		edit->is_file = S_ISREG(st->st_mode);
+	}
+	return scan->edit ? scan->edit(scan->context, edit, err) : 0;
+}
+
+static int hash_file(int dir_fd, const char *name, struct digest *out, struct err *err)
+{
+	AUTO(close_fd) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return err_errno(err, "%s", name);
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return err_set(err, ERR_INTERNAL, "%s is no file any more", name);
+	return digest_of_fd(fd, out, NULL, err);
+}
+
+static int check_link(struct folder *folder, const char *name, const struct own_entry *entry, struct scan_edit *edit,
+		      const struct stat *st, struct err *err)
+{
+	char target[MANIFEST_LINK_MAX + 1];
+	ssize_t len = readlinkat(folder->fd, name, target, sizeof(target));
+	struct digest digest;
+
+	if (len < 0)
+		return err_errno(err, "%s", name);
+	digest_of(slice_make(target, (size_t)len), &digest);
+	if (digest_equal(&digest, &entry->entry.digest))
+		return 1;
+	edit->kind = "changed";
+	digest_to_hex(&digest, edit->seen);
+	return report(folder->scan, edit, st, err);
+}
+
+/* 1: intact; 0: reported as an edit. */
+static int check_file(struct folder *folder, const char *name, const struct own_entry *entry, struct scan_edit *edit,
+		      const struct stat *st, struct err *err)
+{
+	struct scan *scan = folder->scan;
+	enum signature_verdict verdict = signature_check(entry, st);
+	struct digest digest;
+	struct err unreadable = ERR_INIT;
+
+	scan->files++;
+	if (verdict == SIGNATURE_HOLDS && !scan->deep)
+		return 1;
+	scan->hashed++;
+	if (session_breathe(scan->session, "hash", scan->files, scan->own->count, 0, 0, err))
+		return -1;
+	if (hash_file(folder->fd, name, &digest, &unreadable)) {
+		edit->kind = "mode";
+		return report(scan, edit, st, err);
+	}
+	bool same_mode = (st->st_mode & 0777) == entry->entry.mode && !(st->st_mode & 07000);
+	if (digest_equal(&digest, &entry->entry.digest)) {
+		/* Touched, or replaced by the same bytes: what counts is right. But its
+		 * signature does not vouch for it, so `intact` comes from the hash just made. */
+		if (same_mode)
+			return 1;
+		edit->kind = "mode";
+		return report(scan, edit, st, err);
+	}
+	edit->kind = "changed";
+	digest_to_hex(&digest, edit->seen);
+	return report(scan, edit, st, err);
+}
+
+static int scan_folder(struct folder *folder, struct err *err);
+
+static int scan_entry(void *context, const char *name, struct err *err)
+{
+	struct folder *folder = context;
+	struct scan *scan = folder->scan;
+	AUTO(buf_free) struct buf path = BUF_INIT(MANIFEST_PATH_MAX);
+	struct stat st;
+
+	if (folder->path.len) {
+		buf_put_slice(&path, folder->path);
+		buf_putc(&path, '/');
+	}
+	buf_puts(&path, name);
+	if (path.overflow)
+		return 0;
+	const struct own_entry *entry = own_find(scan->own, buf_slice(&path));
+	struct scan_edit edit = { .path = buf_slice(&path), .kind = "added", .dir_fd = folder->fd, .name = name };
+	if (entry) {
+		folder->seen[entry - scan->own->entries] = true;
+		if (entry->show == SHOW_GENERATED)
+			return 0;
+		if (entry->entry.type == ENTRY_FILE)
+			digest_to_hex(&entry->entry.digest, edit.expected);
+	}
+	if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? 0 : err_errno(err, "%s", name);
+	/* A covered entry is not in the activation: whatever stands there was added. */
+	if (!entry || entry->show == SHOW_COVERED)
+		return report(scan, &edit, &st, err);
+	bool right_type = (entry->entry.type == ENTRY_DIR && S_ISDIR(st.st_mode)) ||
+			  (entry->entry.type == ENTRY_FILE && S_ISREG(st.st_mode)) ||
+			  (entry->entry.type == ENTRY_LINK && S_ISLNK(st.st_mode));
+	int intact = 0;
+	if (!right_type) {
+		edit.kind = "type";
+		return report(scan, &edit, &st, err);
+	}
+	if (entry->entry.type == ENTRY_FILE)
+		intact = check_file(folder, name, entry, &edit, &st, err);
+	else if (entry->entry.type == ENTRY_LINK)
+		intact = check_link(folder, name, entry, &edit, &st, err);
+	if (intact < 0)
+		return -1;
+	if (scan->intact && intact > 0)
+		scan->intact[entry - scan->own->entries] = true;
+	if (entry->entry.type != ENTRY_DIR)
+		return 0;
+	struct folder below = { scan, folder->seen, -1, buf_slice(&path), folder->depth + 1 };
+	struct err unreadable = ERR_INIT;
+	if (below.depth > 130 || open_beneath(folder->fd, name, O_RDONLY | O_DIRECTORY, 0, false, &below.fd, &unreadable)) {
+		edit.kind = "mode";
+		return report(scan, &edit, &st, err);
+	}
+	int result = scan_folder(&below, err);
+	close_fd(&below.fd);
+	return result;
+}
+
+static int scan_folder(struct folder *folder, struct err *err)
+{
+	return dir_each_at(folder->fd, ".", scan_entry, folder, err);
+}
+
+int scan_run(struct scan *scan, struct err *err)
+{
+	AUTO(mem_free_ptr) bool *seen = mem_array(scan->own->count, sizeof(*seen));
+	struct folder top = { scan, seen, scan->root_fd, { "", 0 }, 0 };
+
+	scan->files = scan->edits = scan->hashed = 0;
+	if (scan_folder(&top, err))
+		return -1;
+	for (size_t i = 0; i < scan->own->count; i++) {
+		const struct own_entry *entry = &scan->own->entries[i];
+		if (seen[i] || entry->show == SHOW_COVERED || entry->show == SHOW_GENERATED)
+			continue;
+		/* What lies in a generated folder is never visited. */
+		bool below_generated = false;
+		for (size_t at = 0; at < entry->entry.path.len && !below_generated; at++) {
+			if (entry->entry.path.ptr[at] != '/')
+				continue;
+			const struct own_entry *parent = own_find(scan->own, slice_make(entry->entry.path.ptr, at));
+			below_generated = parent && parent->show == SHOW_GENERATED;
+		}
+		struct scan_edit edit = { .path = entry->entry.path, .kind = "removed", .dir_fd = -1, .name = "" };
+		if (entry->entry.type == ENTRY_FILE)
+			digest_to_hex(&entry->entry.digest, edit.expected);
+		if (!below_generated && report(scan, &edit, NULL, err))
+			return -1;
+	}
+	return 0;
+}
+
+int scan_refresh(const struct place *place, const char *name, int root_fd, struct own_manifest *own,
+		 const bool *intact, struct err *err)
+{
+	AUTO(tree_cursor_close) struct tree_cursor cursor;
+	bool moved = false;
+
+	tree_cursor_init(&cursor, root_fd);
+	for (size_t i = 0; i < own->count; i++) {
+		struct own_entry *entry = &own->entries[i];
+		struct err gone = ERR_INIT;
+		const char *last;
+		struct stat st;
+		int dir_fd;
+		if (!intact[i] || entry->entry.type != ENTRY_FILE || entry->show != SHOW_TREE)
+			continue;
+		if (tree_parent(&cursor, entry->entry.path, &dir_fd, &last, &gone) ||
+		    fstatat(dir_fd, last, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		    signature_check(entry, &st) != SIGNATURE_HASH_AGAIN)
+			continue;
+		signature_take(entry, &st);
+		moved = true;
+	}
+	return moved ? own_save(place, name, own, err) : 0;
+}
+
+int scan_send_edit(struct session *session, const struct scan_edit *edit, const char *activation, struct err *err)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(RECORD_LEN_MAX);
+	char owner[24];
+
+	snprintf(owner, sizeof(owner), "%llu", (unsigned long long)edit->owner);
+	record_begin(&text, "edit");
+	record_put(&text, "path", edit->path);
+	record_put_str(&text, "kind", edit->kind);
+	record_put_opt(&text, "seen", edit->seen);
+	record_put_opt(&text, "expected", edit->expected);
+	if (edit->dir_fd >= 0) {
+		record_put_str(&text, "owner", owner);
+		record_put_i64(&text, "modified", edit->modified_ms);
+	}
+	record_put_str(&text, "activation", activation);
+	return session_send_record(session, MSG_EDIT, &text, err);
+}
+
+static int send_edit(void *context, const struct scan_edit *edit, struct err *err)
+{
+	struct scan *scan = context;
+
+	return scan_send_edit(scan->session, edit, "", err);
+}
+
+int handle_scan(struct session *session, const struct record *request, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	AUTO(buf_free) struct buf text = BUF_INIT(RECORD_LEN_MAX);
+	AUTO(close_fd) int root_fd = -1;
+	struct own_manifest own = { 0 };
+	struct live live;
+	struct scan scan = { .session = session, .deep = record_get_u64(request, "deep", 0), .edit = send_edit };
+
+	scan.context = &scan;
+	scan.own = &own;
+	if (place_live(&session->place, &live, err))
+		return -1;
+	if (live.name[0]) {
+		if (own_load(&session->place, live.name, &arena, &own, err) ||
+		    activation_open(&session->place, live.name, &root_fd, err))
+			return err_wrap(err, "looking for hand edits");
+		scan.root_fd = root_fd;
+		if (scan_run(&scan, err))
+			return err_wrap(err, "looking for hand edits");
+	}
+	record_begin(&text, "scanned");
+	record_put_u64(&text, "files", scan.files);
+	record_put_u64(&text, "edits", scan.edits);
+	record_put_u64(&text, "hashed", scan.hashed);
+	record_put_str(&text, "live", live.name);
+	return session_send_record(session, MSG_SCANNED, &text, err);
+}

@@ -1,0 +1,38 @@
+/* Hand edits: what an activation shows against what it should show. */
+#pragma once
+
+#include "agent/session.h"
+#include "agent/signature.h"
+
+struct scan_edit {
+	struct slice path;
+	const char *kind;      /* changed | added | removed | mode | type */
+	char seen[DIGEST_HEX_LEN + 1], expected[DIGEST_HEX_LEN + 1]; /* "" when not a file */
+	uint64_t owner;
+	int64_t modified_ms;
+	int dir_fd;            /* the folder it lies in while the callback runs; -1 when removed */
+	const char *name;
+	bool is_file;
+};
+
+struct scan {
+	struct session *session;
+	const struct own_manifest *own;
+	int root_fd;
+	bool deep;     /* hash every file */
+	bool *intact;  /* per entry, set by the scan; may be NULL */
+	int (*edit)(void *context, const struct scan_edit *edit, struct err *err);
+	void *context;
+	/* results */
+	uint64_t files, edits, hashed;
+};
+
+/* Opens releases/NAME. */
+int activation_open(const struct place *place, const char *name, int *fd_out, struct err *err) CHECKED;
+int scan_run(struct scan *scan, struct err *err) CHECKED;
+/* Brings the signatures of intact files up to date where nothing but ctime moved. */
+int scan_refresh(const struct place *place, const char *name, int root_fd, struct own_manifest *own,
+		 const bool *intact, struct err *err) CHECKED;
+/* One EDIT message. */
+int scan_send_edit(struct session *session, const struct scan_edit *edit, const char *activation,
+		   struct err *err) CHECKED;

@@ -1,0 +1,87 @@
+/* One conversation: its input and output, the place it is about, and the lease it
+ * holds. Requests are handled one at a time by functions in files of their own. */
+#pragma once
+
+#include "agent/journal.h"
+#include "agent/place.h"
+#include "agent/protocol.h"
+#include "agent/state.h"
+
+struct preparation;
+
+enum { RELAYS_MAX = 16 };
+
+struct relay {
+	uint32_t id;
+	int fd; /* -1: free */
+};
+
+struct session {
+	struct place place;
+	struct state state;
+	bool observing;
+	bool leased;
+	int lock_fd;
+	uint64_t epoch;
+
+	struct talk talk;
+	struct frame_decoder in;
+	bool lost;             /* the line is gone, or the controller fell silent */
+	int64_t heard_ms;      /* when the last byte came (monotonic) */
+	int64_t progress_ms;   /* when PROGRESS was last sent */
+	int64_t silence_max_ms;
+
+	struct relay relays[RELAYS_MAX];
+	struct preparation *preparation; /* between PREPARE and PREPARED */
+	bool offer_failed;               /* an offer is being read away; offer_failure says why */
+	struct err offer_failure;
+};
+
+/* Holds a whole conversation on standard input and output. */
+int session_run(const char *path, bool observing, struct err *err) CHECKED;
+
+/* --- talking --------------------------------------------------------------- */
+
+/* Sends one message; `text` is a record or data. A lost line is ERR_NETWORK. */
+int session_send(struct session *session, enum message_type type, struct slice payload, struct err *err) CHECKED;
+int session_send_record(struct session *session, enum message_type type, struct buf *record, struct err *err) CHECKED;
+/* During long work, every few hundred files: notices a lost line (ERR_NETWORK)
+ * and tells how far it is, at most five times a second. */
+int session_breathe(struct session *session, const char *step, uint64_t files, uint64_t files_total, uint64_t bytes,
+		    uint64_t bytes_total, struct err *err) CHECKED;
+/* syncfs(2) in a child process, breathing meanwhile: it may take longer than the
+ * controller's patience. One call covers thousands of files and their folders. */
+int session_sync_fs(struct session *session, int fd, struct err *err) CHECKED;
+/* HELLO's followers: each kept activation, the pending deployment, READY. */
+int session_send_state(struct session *session, struct err *err) CHECKED;
+/* Reads what has come without waiting, answering PING; anything else is out of turn. For hooks. */
+int session_listen(struct session *session, struct err *err) CHECKED;
+
+/* --- leave to change something --------------------------------------------- */
+
+/* Every changing request begins here: the lease is ours still, by the frame's
+ * epoch, by the state on disk and by the lock file. */
+int session_check_lease(struct session *session, const struct record *request, struct err *err) CHECKED;
+/* The same, and `deployment` is the pending one. */
+int session_check_pending(struct session *session, const struct record *request, struct err *err) CHECKED;
+
+/* --- handlers: one a request; -1 becomes REFUSED ---------------------------- */
+
+typedef int request_handler(struct session *session, const struct record *request, struct err *err);
+request_handler handle_scan, handle_journal, handle_manifest_get, handle_object_get, handle_check, handle_uses;
+request_handler handle_lease, handle_prepare, handle_restore, handle_decide, handle_activate, handle_revert;
+request_handler handle_reload, handle_run, handle_record, handle_abandon, handle_prune, handle_relay_open;
+request_handler handle_relay_close;
+
+/* Data that follow a request. */
+int prepare_manifest_data(struct session *session, struct slice bytes, struct err *err) CHECKED;
+int prepare_object_data(struct session *session, struct slice bytes, struct err *err) CHECKED;
+int prepare_offered(struct session *session, struct err *err) CHECKED;
+void preparation_free(struct preparation **preparation);
+
+void relay_data(struct session *session, struct slice payload);
+void relay_ready(struct session *session, size_t index);
+void relay_close_all(struct session *session);
+
+/* Hooks of an earlier agent that are still running are ended. */
+void hook_end_survivors(struct session *session);
