@@ -25,18 +25,35 @@ int64_t clock_mono_us(void)
 	return read_clock_us(CLOCK_MONOTONIC);
 }
 
-void clock_format_iso(int64_t wall_ms, char out[CLOCK_ISO_LEN + 1])
+/* Howard Hinnant, "chrono-compatible low-level date algorithms". Not strftime(3) and
+ * timegm(3): those bring time zones and locales into the static agent. */
+static void civil_from_days(int64_t days, int64_t *year, int64_t *month, int64_t *day)
 {
-	time_t seconds = (time_t)(wall_ms / 1000);
-	struct tm utc;
+	days += 719468;
+	int64_t era = days / 146097;
+	int64_t of_era = days - era * 146097;
+	int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t shifted = (5 * of_year + 2) / 153;
 
-	if (wall_ms < 0 || wall_ms > INT64_C(253402300799000) || !gmtime_r(&seconds, &utc) ||
-	    strftime(out, CLOCK_ISO_LEN + 1, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
-		snprintf(out, CLOCK_ISO_LEN + 1, "0000-00-00T00:00:00Z");
+	*day = of_year - (153 * shifted + 2) / 5 + 1;
+	*month = shifted + (shifted < 10 ? 3 : -9);
+	*year = year_of_era + era * 400 + (*month <= 2);
 }
 
-/* Days since 1970 of a proleptic Gregorian date (Howard Hinnant, "chrono-compatible
- * low-level date algorithms"): timegm(3) is not POSIX. */
+void clock_format_iso(int64_t wall_ms, char out[CLOCK_ISO_LEN + 1])
+{
+	int64_t seconds = wall_ms / 1000, year = 0, month = 0, day = 0;
+
+	if (wall_ms < 0 || wall_ms > INT64_C(253402300799999))
+		seconds = 0;
+	else
+		civil_from_days(seconds / 86400, &year, &month, &day);
+	snprintf(out, CLOCK_ISO_LEN + 1, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)year % 10000,
+		 (unsigned)month % 100, (unsigned)day % 100, (unsigned)(seconds / 3600 % 24),
+		 (unsigned)(seconds / 60 % 60), (unsigned)(seconds % 60));
+}
+
 static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)
 {
 	year -= month <= 2;
