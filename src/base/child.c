@@ -101,17 +101,46 @@ failed:
 	_exit(127);
 }
 
+static const char *path_of(const struct child_spec *spec)
+{
+	for (size_t i = 0; spec->env && spec->env[i]; i++)
+		if (strncmp(spec->env[i], "PATH=", 5) == 0)
+			return spec->env[i] + 5;
+	return spec->env ? NULL : getenv("PATH");
+}
+
+/* True when a folder of PATH that we may look into has a file of that name. */
+static bool is_in_path(const struct child_spec *spec)
+{
+	struct slice rest = slice_of(path_of(spec));
+
+	while (rest.ptr) {
+		struct slice folder = slice_cut(&rest, ':');
+		AUTO(buf_free) struct buf candidate = BUF_INIT(4096);
+		buf_put_slice(&candidate, folder.len ? folder : SLICE("."));
+		buf_printf(&candidate, "/%s", spec->argv[0]);
+		if (!candidate.overflow && access(buf_str(&candidate), F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int explain(const struct child_spec *spec, const struct report *report, struct err *err)
 {
 	const char *program = spec->argv[0];
+	bool by_path = !strchr(program, '/');
+	int number = report->number;
 
-	errno = report->number;
+	if (report->stage == AT_EXEC && number == ENOENT)
+		return err_set(err, ERR_NOT_FOUND, "%s: %s", program,
+			       by_path ? "not found in PATH"
+				       : "no such program, or its interpreter is missing");
+	/* execvp says EACCES already when one folder of PATH may not be searched. */
+	if (report->stage == AT_EXEC && number == EACCES && by_path && !is_in_path(spec))
+		return err_set(err, ERR_NOT_FOUND, "%s: not found in PATH", program);
+	errno = number;
 	if (report->stage == AT_CHDIR)
 		return err_errno(err, "cannot start %s in %s", program, spec->dir);
-	if (report->stage == AT_EXEC && report->number == ENOENT)
-		return err_set(err, ERR_NOT_FOUND, "%s: %s", program,
-			       strchr(program, '/') ? "no such program, or its interpreter is missing"
-						    : "not found in PATH");
 	return err_errno(err, "cannot start %s", program);
 }
 

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct run {
@@ -162,6 +163,26 @@ static void a_missing_program_is_named(void **state)
 	int status;
 	assert_int_equal(child_run(&spec, SLICE(""), NULL, NULL, 0, &status, &err), -1);
 	assert_int_equal(err.code, ERR_DENIED);
+}
+
+static void a_closed_folder_in_path_is_no_other_answer(void **state)
+{
+	char folder[] = "/tmp/test_child.XXXXXX";
+	char path[300];
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(chmod(folder, 0000), 0);
+	snprintf(path, sizeof(path), "PATH=%s:/usr/bin:/bin", folder);
+	const char *const env[] = {path, NULL};
+	const char *const argv[] = {"no-such-program-here", NULL};
+	struct child_spec spec = {.argv = argv, .env = env};
+	struct err err = ERR_INIT;
+	int status;
+	int result = child_run(&spec, SLICE(""), NULL, NULL, 0, &status, &err);
+	rmdir(folder);
+	assert_int_equal(result, -1);
+	assert_string_equal(err.text, "no-such-program-here: not found in PATH");
+	assert_int_equal(err.code, ERR_NOT_FOUND);
 }
 
 static void environment_and_folder_are_as_given(void **state)
@@ -328,6 +349,7 @@ int main(void)
 		cmocka_unit_test(time_is_limited_also_with_closed_pipes),
 		cmocka_unit_test(a_process_left_behind_does_not_hold_us),
 		cmocka_unit_test(a_missing_program_is_named),
+		cmocka_unit_test(a_closed_folder_in_path_is_no_other_answer),
 		cmocka_unit_test(environment_and_folder_are_as_given),
 		cmocka_unit_test(no_other_descriptor_goes_along),
 		cmocka_unit_test(signals_start_with_their_defaults),
