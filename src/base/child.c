@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <unistd.h>
 
 #ifdef __linux__
@@ -88,6 +91,12 @@ static void NORETURN run_in_child(const struct child_spec *spec, const int fds[3
 		if (dup2(lifted[i], i) < 0)
 			goto failed;
 	close_inherited_on_exec();
+	for (size_t i = 0; i < spec->pass_fd_count; i++)
+		fcntl(spec->pass_fds[i], F_SETFD, 0);
+#ifdef __linux__
+	if (spec->die_with_us)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
 	report.stage = AT_CHDIR;
 	if (spec->dir && chdir(spec->dir) != 0)
 		goto failed;

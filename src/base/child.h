@@ -15,6 +15,9 @@ struct child_spec {
 	int stdout_fd;             /* -1: /dev/null; CHILD_PIPE gives a pipe */
 	int stderr_fd;             /* -1: /dev/null; CHILD_PIPE; CHILD_STDOUT joins it to stdout */
 	bool keep_controlling_group; /* stay in our process group (interactive programs) */
+	bool die_with_us;            /* killed when we die, however that happens (Linux; else ignored) */
+	const int *pass_fds;         /* further descriptors (> 2) it gets, under their own numbers */
+	size_t pass_fd_count;
 };
 enum { CHILD_PIPE = -2, CHILD_STDOUT = -3 };
 

@@ -83,7 +83,7 @@ int build_platform(const struct build_recipe *recipe, struct arena *arena, const
 void build_key(const char *tree, const struct digest *recipe, const char *platform, struct digest *key_out);
 
 struct build_request {
-	const char *home;    /* $LOCKSTEP_HOME */
+	const char *home;    /* $LOCKSTEP_HOME, absolute */
 	const char *project; /* names the caches: no '/', not starting with '.' */
 	struct store *store;
 	struct source *source;
