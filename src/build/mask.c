@@ -68,7 +68,7 @@ void mask_add(struct mask *mask, const char *value)
 {
 	size_t len = strlen(value);
 
-	mask->pending.max = SIZE_MAX / 2; /* bounded by `longest`, and by what one read gives */
+	mask->pending.max = 16 << 20; /* the longest needle and one read are far below */
 	add_bytes(mask, value, len);
 	for (size_t before = 0; before < 3; before++) {
 		add_base64(mask, value, len, before, "+/");
