@@ -20,12 +20,17 @@
 struct fleet;
 
 struct fleet_options {
-	bool observe;	      /* see link_options */
-	bool handle_signals;  /* SIGINT and SIGTERM interrupt */
-	int connect_max;      /* handshakes under way at once; 0: 32 */
-	int64_t silence_ms;   /* 0: 30 s */
-	const char *ssh;      /* NULL: $LOCKSTEP_SSH, else "ssh" */
-	const char *temp_dir; /* for compressed streams; NULL: $TMPDIR, else /var/tmp */
+	bool observe;			  /* see link_options */
+	bool handle_signals;		  /* SIGINT and SIGTERM interrupt */
+	int connect_max;		  /* handshakes under way at once; 0: 32 */
+	int64_t silence_ms;		  /* 0: 30 s */
+	const char *ssh;		  /* NULL: $LOCKSTEP_SSH, else "ssh" */
+	const char *temp_dir;		  /* for compressed streams; NULL: $TMPDIR, else /var/tmp */
+	const struct agent_image *images; /* see link_options */
+	size_t image_count;
+	/* A fleet_forecast made while the lines are set up; NULL store: none. */
+	struct store *forecast_store;
+	const struct digest *forecast_release, *forecast_base;
 	struct target_events events;
 };
 

@@ -41,7 +41,7 @@ struct server_activation {
 	uint64_t number;
 	const char *name;
 	struct digest release;
-	char release_hex[DIGEST_HEX_LEN + 1];
+	char release_hex[DIGEST_HEX_LEN + 1]; /* "" when the server's journal does not know */
 	const char *config, *deployment, *commit, *subject, *by, *plan, *kind;
 	const char *verdict; /* prepared | activated | live | verified | failed | reverted */
 	const char *receipt; /* http | command | none; "" when not verified */
@@ -240,14 +240,17 @@ struct link_results {
 
 /* --- the connection ------------------------------------------------------------ */
 
+struct agent_image;
 struct offers; /* compressed object streams shared by links: target/offer.h */
 
 struct link_options {
-	struct place_address address; /* copied */
-	size_t index;		      /* for events */
-	bool observe;		      /* changes nothing on the server, leaves nothing behind */
-	int64_t silence_ms;	      /* the line is lost after so much silence; 0: 30 s */
-	const char *ssh;	      /* program and first words; NULL: $LOCKSTEP_SSH, else "ssh" */
+	struct place_address address;	  /* copied */
+	size_t index;			  /* for events */
+	bool observe;			  /* changes nothing on the server, leaves nothing behind */
+	int64_t silence_ms;		  /* the line is lost after so much silence; 0: 30 s */
+	const char *ssh;		  /* program and first words; NULL: $LOCKSTEP_SSH, else "ssh" */
+	const struct agent_image *images; /* target/bootstrap.h; NULL: the agents this program holds */
+	size_t image_count;
 	struct target_events events;
 	void (*changed)(void *context, struct link *link); /* a request ended, or the line was lost */
 	void *context;
