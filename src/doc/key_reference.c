@@ -55,7 +55,7 @@ static void put_type(const struct sections *sections, const struct key *key, str
 	switch (key->kind) {
 	case KEY_KIND_INT:
 		buf_puts(out, "number");
-		if (key->min || key->max)
+		if ((key->min || key->max) && key->max < INT32_MAX)
 			buf_printf(out, " %lld to %lld", (long long)key->min, (long long)key->max);
 		break;
 	case KEY_KIND_BOOL:
@@ -167,12 +167,15 @@ static void print_more(const struct section *section, struct buf *out)
 {
 	for (const struct key *key = section->keys; key->name; key++) {
 		bool words = key->kind == KEY_KIND_ENUM && key->words->text;
-		if (!is_shown(key) || !(key->more || key->short_text || key->example || words))
+		/* An OBJECT's own section says the rest. */
+		bool more = key->more && key->kind != KEY_KIND_OBJECT;
+		bool short_form = key->short_text && key->kind != KEY_KIND_OBJECT;
+		if (!is_shown(key) || !(more || short_form || key->example || words))
 			continue;
 		buf_printf(out, "**`%s`**", key->name);
-		if (key->more)
+		if (more)
 			buf_printf(out, " %s", key->more);
-		if (key->short_text)
+		if (short_form)
 			buf_printf(out, " Short form: %s.", key->short_text);
 		if (key->example)
 			buf_printf(out, " Example: `%s: %s`.", key->name, key->example);
@@ -185,11 +188,12 @@ static void print_more(const struct section *section, struct buf *out)
 void key_print_reference(const struct key_page *page, const struct key *keys, struct buf *out)
 {
 	struct sections sections = {0};
-	collect(&sections, keys, NULL, "the top");
+	collect(&sections, keys, NULL, "The top of the file");
 	buf_printf(out, "# %s\n\n%s\n\n", page->title, page->intro);
 	for (size_t i = 0; i < sections.count; i++) {
 		const struct section *section = &sections.items[i];
-		buf_printf(out, "## `%s`\n\n", section->title);
+		const char *quote = section->owner ? "`" : "";
+		buf_printf(out, "## %s%s%s\n\n", quote, section->title, quote);
 		if (section->owner && section->owner->more)
 			buf_printf(out, "%s\n\n", section->owner->more);
 		if (section->owner && section->owner->short_text)

@@ -189,16 +189,6 @@ static void check_address(struct key_decoder *decoder, const struct key *key, co
 		diags_error(decoder->diags, node->origin, "the address `%s` %s", health->address, fault);
 }
 
-static void check_status(struct key_decoder *decoder, const struct key *key, const struct node *node,
-			 void *base)
-{
-	(void)key;
-	const struct health *health = base;
-	if (health->status < 100)
-		diags_error(decoder->diags, node->origin, "`status` must be between 100 and 599, but is %lld",
-			    (long long)health->status);
-}
-
 static const struct node *expand_health(struct key_decoder *decoder, const struct key *key,
 					const struct node *node)
 {
@@ -248,7 +238,7 @@ static const struct key health_keys[] = {
 	    .more = "The connection goes to the server, with the host of the URL as Host and for TLS. The "
 		    "answer must "
 		    "come from the new activation."),
-	KEY(struct health, status, INT, .max = 599, .check = check_status,
+	KEY(struct health, status, INT, .min = 100, .max = 599,
 	    .text = "the status that means healthy; any 2xx or 3xx when absent"),
 	KEY(struct health, body, STR, .max = 4096, .text = "a part the body must hold"),
 	KEY_AS("within", struct health, within_ms, DURATION, .fallback = "30s",
@@ -355,7 +345,7 @@ static const struct key hooks_keys[] = {
 	      .check = check_build_hooks),
 	HOOKS("after_build", HOOK_AFTER_BUILD, "after the commands of `build`, in the same sandbox",
 	      .check = check_build_hooks),
-	HOOKS("before_prepare", HOOK_BEFORE_PREPARE, "before anything is sent, in the live activation"),
+	HOOKS("before_prepare", HOOK_BEFORE_PREPARE, "before anything is sent"),
 	HOOKS("after_prepare", HOOK_AFTER_PREPARE, "in the new activation, complete but not live"),
 	KEY_LATER("before_migrate", "arrives with migrations"),
 	KEY_LATER("after_migrate", "arrives with migrations"),

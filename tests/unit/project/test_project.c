@@ -1,0 +1,289 @@
+/* A right file becomes the struct project that it says, fallbacks, short forms and
+ * inheriting included. */
+#include "support.h"
+
+#include "project/project.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+static struct arena arena;
+static struct diags *diags;
+
+static int setup(void **state)
+{
+	(void)state;
+	diags = ARENA_NEW(&arena, struct diags);
+	*diags = DIAGS_INIT(&arena);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	arena_free(&arena);
+	return 0;
+}
+
+static struct project *parse(const char *text)
+{
+	struct project *project = NULL;
+	struct err err = ERR_INIT;
+	if (project_parse(&arena, "lockstep.yml", slice_of(text), &project, diags, &err))
+		fail_msg("%s", err.text);
+	return project;
+}
+
+static struct project *parse_good(void)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(MIB(1));
+	read_source("good.yml", &text);
+	return parse(buf_str(&text));
+}
+
+static void every_key_is_read(void **state)
+{
+	(void)state;
+	const struct project *project = parse_good();
+	assert_string_equal(project->name, "shop");
+	assert_string_equal(project->source, "git@github.com:acme/shop.git");
+	assert_null(project->dir);
+
+	const struct project_build *build = &project->build;
+	assert_int_equal(build->run.count, 2);
+	assert_string_equal(build->run.items[1], "npm ci");
+	assert_string_equal(build->image, "php:8.3");
+	assert_int_equal(build->secrets.count, 1);
+	assert_string_equal(build->cache.items[0], "node_modules");
+	assert_string_equal(build->cache.items[1], "~/.npm");
+	assert_string_equal(build->output, "dist");
+	assert_int_equal(build->exclude.count, 3);
+	assert_int_equal(build->timeout_ms, 600000);
+	assert_int_equal(build->memory, (uint64_t)2 << 30);
+	assert_int_equal(build->output_max, 1 << 20);
+	assert_int_equal(build->sandbox, PROJECT_SANDBOX_NONE);
+	assert_false(build->network);
+	assert_string_equal(build->env.items[1].name, "LEVEL");
+	assert_string_equal(build->env.items[1].text, "1.0");
+
+	const struct delivery *deploy = &project->deploy;
+	assert_string_equal(deploy->path, "/var/www/shop/");
+	assert_string_equal(deploy->shared_dirs.items[0], "storage");
+	assert_string_equal(deploy->shared_files.items[0], ".env");
+	assert_string_equal(deploy->user, "www-data");
+	assert_int_equal(deploy->keep, 7);
+	assert_int_equal(deploy->link, LINK_COPY);
+	assert_int_equal(deploy->reload.count, 2);
+	assert_string_equal(deploy->reload.items[1].group, "worker");
+	assert_int_equal(deploy->reload.items[1].kind, RELOAD_PIDFILE);
+	assert_int_equal(deploy->reload.items[1].signal, SIGUSR2);
+	assert_string_equal(deploy->reload.items[1].subject, "tmp/w.pid");
+
+	const struct hook_list *hooks = &deploy->hooks.points[HOOK_AFTER_PREPARE];
+	assert_int_equal(hooks->count, 2);
+	assert_string_equal(hooks->items[0].run, "php artisan config:cache");
+	assert_int_equal(hooks->items[0].where, HOOK_EACH);
+	assert_int_equal(hooks->items[0].timeout_ms, 300000);
+	assert_int_equal(hooks->items[0].on_retry, HOOK_RETRY_ASK);
+	assert_int_equal(hooks->items[1].where, HOOK_ONCE);
+	assert_string_equal(hooks->items[1].group, "web");
+	assert_string_equal(hooks->items[1].as, "www-data");
+	assert_int_equal(hooks->items[1].on_retry, HOOK_RETRY_SKIP);
+	assert_string_equal(hooks->items[1].on_go_back, "undo");
+}
+
+static void an_environment_takes_over_what_it_does_not_say(void **state)
+{
+	(void)state;
+	const struct project *project = parse_good();
+	assert_int_equal(project->environments.count, 3);
+	const struct environment *dev = project_environment(project, "dev");
+	assert_int_equal(dev->deploy_on.kind, TRIGGER_PUSH);
+	assert_int_equal(dev->delivery.keep, 7);
+	assert_int_equal(dev->delivery.health.kind, HEALTH_URL);
+	assert_string_equal(dev->delivery.health.url, "http://dev.acme.io/up");
+	assert_string_equal(dev->delivery.health.address, "127.0.0.1:08");
+	assert_int_equal(dev->delivery.health.status, 204);
+	assert_int_equal(dev->delivery.health.within_ms, 10000);
+	assert_int_equal(dev->servers.count, 1);
+	assert_string_equal(dev->servers.items[0].place.path, "/var/www/shop");
+	assert_null(dev->servers.items[0].group);
+	assert_string_equal(config_set_get(&dev->values, SLICE("ON")), "on");
+	assert_string_equal(config_set_get(&dev->values, SLICE("EMPTY")), "");
+
+	const struct environment *staging = project_environment(project, "staging");
+	assert_int_equal(staging->delivery.health.kind, HEALTH_NONE);
+	assert_int_equal(staging->delivery.reload.items[0].kind, RELOAD_NONE);
+	assert_null(staging->delivery.reload.items[0].group);
+	assert_int_equal(staging->delivery.hooks.points[HOOK_AFTER_PREPARE].count, 0);
+	assert_int_equal(staging->delivery.hooks.points[HOOK_AFTER_LIVE].count, 1);
+	assert_int_equal(staging->delivery.hooks.points[HOOK_BEFORE_BUILD].count, 1);
+	assert_string_equal(staging->servers.items[0].place.path, "shop");
+	assert_true(staging->servers.items[0].place.path_is_relative);
+	assert_string_equal(staging->servers.items[1].place.host, "fe80::1%eth0");
+	assert_int_equal(staging->servers.items[1].place.port, 2222);
+	assert_string_equal(config_set_get(&staging->values, SLICE("APP_URL")), "https://stg.acme.io");
+	assert_string_equal(config_set_get(&staging->values, SLICE("PORT")), "08");
+
+	const struct environment *production = project_environment(project, "production");
+	assert_int_equal(production->deploy_on.kind, TRIGGER_MANUAL);
+	assert_int_equal(production->delivery.keep, 3);
+	assert_int_equal(production->delivery.health.kind, HEALTH_COMMAND);
+	assert_null(production->delivery.health.url);
+	assert_int_equal(production->servers.count, 3);
+	assert_string_equal(production->servers.items[2].group, "worker");
+	assert_int_equal(production->servers.items[2].place.kind, PLACE_LOCAL);
+	assert_int_equal(production->groups.count, 2);
+	assert_true(server_in_group(&production->servers.items[0], "web"));
+	assert_false(server_in_group(&production->servers.items[0], "worker"));
+	assert_true(server_in_group(&dev->servers.items[0], "worker"));
+}
+
+static void what_is_absent_has_its_fallback(void **state)
+{
+	(void)state;
+	const struct project *project =
+		parse("version: 1\nproject: p\nenvironments: {dev: {servers: [\"h:/a\"]}}\n");
+	assert_string_equal(project->source, ".");
+	assert_null(project->build.node);
+	assert_int_equal(project->build.run.count, 0);
+	assert_string_equal(project->build.output, ".");
+	assert_int_equal(project->build.timeout_ms, 1800000);
+	assert_int_equal(project->build.memory, 0);
+	assert_int_equal(project->build.output_max, 64 << 20);
+	assert_int_equal(project->build.sandbox, PROJECT_SANDBOX_AUTO);
+	assert_true(project->build.network);
+	const struct environment *dev = &project->environments.items[0];
+	assert_int_equal(dev->deploy_on.kind, TRIGGER_MANUAL);
+	assert_int_equal(dev->delivery.keep, 5);
+	assert_int_equal(dev->delivery.link, LINK_AUTO);
+	assert_int_equal(dev->delivery.health.kind, HEALTH_UNSET);
+	assert_int_equal(dev->delivery.reload.count, 0);
+	assert_string_equal(environment_default_ref(dev), "HEAD");
+}
+
+static void a_text_is_short_for_a_build(void **state)
+{
+	(void)state;
+	const struct project *project =
+		parse("version: 1\nproject: p\nbuild: make\nenvironments: {dev: {servers: [\"h:/a\"]}}\n");
+	assert_int_equal(project->build.run.count, 1);
+	assert_string_equal(project->build.run.items[0], "make");
+	assert_true(project->build.network);
+}
+
+static void triggers_match_full_refs(void **state)
+{
+	(void)state;
+	const struct project *project = parse_good();
+	const struct environment *dev = project_environment(project, "dev");
+	const struct environment *staging = project_environment(project, "staging");
+	const struct environment *production = project_environment(project, "production");
+	assert_true(environment_triggered_by(dev, "refs/heads/main"));
+	assert_false(environment_triggered_by(dev, "refs/heads/main2"));
+	assert_false(environment_triggered_by(dev, "refs/tags/main"));
+	assert_true(environment_triggered_by(staging, "refs/tags/v1.2"));
+	assert_false(environment_triggered_by(staging, "refs/heads/v1.2"));
+	assert_false(environment_triggered_by(production, "refs/heads/main"));
+	assert_string_equal(environment_default_ref(dev), "main");
+	assert_string_equal(environment_default_ref(staging), "release");
+	assert_string_equal(environment_default_ref(production), "HEAD");
+}
+
+static void the_order_follows_promotion(void **state)
+{
+	(void)state;
+	const struct project *project =
+		parse("version: 1\nproject: p\nenvironments:\n"
+		      "  production: {servers: [\"h:/a\"], promote_from: [staging, qa]}\n"
+		      "  qa: {servers: [\"h:/b\"], promote_from: dev}\n"
+		      "  staging: {servers: [\"h:/c\"], promote_from: dev}\n"
+		      "  dev: {servers: [\"h:/d\"]}\n"
+		      "  demo: {servers: [\"h:/e\"]}\n");
+	const struct environment **order = project_order(&arena, project);
+	const char *const expected[] = {"dev", "qa", "staging", "production", "demo"};
+	for (size_t i = 0; i < ARRAY_LEN(expected); i++)
+		assert_string_equal(order[i]->name, expected[i]);
+}
+
+static void an_unknown_environment_names_the_nearest(void **state)
+{
+	(void)state;
+	const struct environment *environment;
+	struct err err = ERR_INIT;
+	const struct project *project = parse_good();
+	assert_int_equal(project_find_environment(project, "stagin", &environment, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_string_equal(err.text, "lockstep.yml has no environment `stagin`");
+	assert_string_equal(err.hint, "did you mean `staging`?");
+	assert_int_equal(project_find_environment(project, "moon", &environment, &err), -1);
+	assert_string_equal(err.hint, "it has dev, staging, production");
+}
+
+static void the_digest_of_values_ignores_their_order(void **state)
+{
+	(void)state;
+	const struct project *project = parse("version: 1\nproject: p\nenvironments:\n"
+					      "  a: {servers: [\"h:/a\"], values: {X: 1, Y: 2}}\n"
+					      "  b: {servers: [\"h:/b\"], values: {Y: \"2\", X: \"1\"}}\n"
+					      "  c: {servers: [\"h:/c\"], values: {Y: \"2\", X: \"1.0\"}}\n");
+	const struct environment *e = project->environments.items;
+	assert_true(digest_equal(&e[0].values.digest, &e[1].values.digest));
+	assert_false(digest_equal(&e[0].values.digest, &e[2].values.digest));
+}
+
+static void write_at(int dir_fd, const char *path, const char *text)
+{
+	struct err err = ERR_INIT;
+	assert_int_equal(file_replace_at(dir_fd, path, slice_of(text), 0644, &err), 0);
+}
+
+static void the_file_is_found_in_folders_above(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/lockstep-project-XXXXXX";
+	char *before = getcwd(NULL, 0);
+	struct err err = ERR_INIT;
+	struct project *project = NULL;
+	AUTO(close_fd) int fd = -1;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(dir_open_at(AT_FDCWD, dir, &fd, &err), 0);
+	assert_int_equal(dir_make_at(fd, "a/b", 0755, &err), 0);
+
+	assert_int_equal(project_load(&arena, dir, &project, diags, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_int_equal(project_load(&arena, "/no/such", &project, diags, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+
+	write_at(fd, "lockstep.yml",
+		 "version: 1\nproject: above\nenvironments: {dev: {servers: [\"h:/a\"]}}\n");
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(chdir("a/b"), 0);
+	assert_int_equal(project_load(&arena, NULL, &project, diags, &err), 0);
+	assert_string_equal(project->name, "above");
+	assert_string_equal(project->file, "../../lockstep.yml");
+	char *real = realpath(dir, NULL);
+	assert_string_equal(project->dir, real);
+	assert_int_equal(project_load(&arena, dir, &project, diags, &err), 0);
+	free(real);
+	assert_int_equal(chdir(before), 0);
+	free(before);
+	assert_int_equal(tree_remove_at(AT_FDCWD, dir, &err), 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(every_key_is_read),
+		TEST(an_environment_takes_over_what_it_does_not_say),
+		TEST(what_is_absent_has_its_fallback),
+		TEST(a_text_is_short_for_a_build),
+		TEST(triggers_match_full_refs),
+		TEST(the_order_follows_promotion),
+		TEST(an_unknown_environment_names_the_nearest),
+		TEST(the_digest_of_values_ignores_their_order),
+		TEST(the_file_is_found_in_folders_above),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
