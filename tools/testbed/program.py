@@ -17,14 +17,18 @@ class Result:
     err: str
 
     @property
-    def json(self):
-        """The whole of standard output as one JSON document."""
-        return json.loads(self.out)
+    def events(self):
+        """With --json: standard output as JSON documents, one a line."""
+        return [json.loads(line) for line in self.out.splitlines() if line.strip()]
 
     @property
-    def lines(self):
-        """Standard output as JSON documents, one a line."""
-        return [json.loads(line) for line in self.out.splitlines() if line.strip()]
+    def json(self):
+        """With --json: the result, which is the last line."""
+        return self.events[-1]
+
+    @property
+    def text(self):
+        return self.out + self.err
 
     def __str__(self):
         return f"$ {' '.join(self.argv)}\nexit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"

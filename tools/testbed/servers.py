@@ -89,7 +89,8 @@ def end_tree(process):
 class Site(http.server.ThreadingHTTPServer):
     """Serves a place's live activation. GET /up tells which activation answers: 200
     when its folder holds up.txt with "ok" (or has none), 500 otherwise; other paths
-    are files of the activation. `broken` set: every answer is that status."""
+    are files of the activation. `broken` set: every answer is that status;
+    `only_well_with` set: so is every answer of another activation than this one."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -97,6 +98,7 @@ class Site(http.server.ThreadingHTTPServer):
     def __init__(self, address, port, place):
         self.place = Path(place)
         self.broken = None
+        self.only_well_with = None
         self.asked = []
         super().__init__((address, port), SiteHandler)
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -120,8 +122,8 @@ class SiteHandler(http.server.BaseHTTPRequestHandler):
         try:
             live = os.path.basename(os.readlink(site.place / "current"))
             folder = site.place / "releases" / live
-            if site.broken:
-                status, body = site.broken, b"broken on purpose\n"
+            if site.broken or site.only_well_with not in (None, live):
+                status, body = site.broken or 500, b"broken on purpose\n"
             elif self.path == "/up":
                 sign = folder / "up.txt"
                 good = not sign.exists() or sign.read_text().strip() == "ok"
@@ -153,6 +155,8 @@ class Server:
         self.reach = None  # (address, port) in front of this server, such as a delay proxy's
         self.process = None
         self.site = None
+        # Every session begins in the server's own home folder.
+        self.force = 'cd "$HOME" && if [ -n "$SSH_ORIGINAL_COMMAND" ]; then eval "$SSH_ORIGINAL_COMMAND"; else exec "$SHELL"; fi'
         self.home.mkdir(parents=True)
         make_key(self.dir / "host_key", name)
 
@@ -186,7 +190,7 @@ MaxSessions 50
 PrintMotd no
 Subsystem sftp internal-sftp
 SetEnv HOME={self.home}
-ForceCommand cd "$HOME" && if [ -n "$SSH_ORIGINAL_COMMAND" ]; then eval "$SSH_ORIGINAL_COMMAND"; else exec "$SHELL"; fi
+ForceCommand {self.force}
 """
         )
         with open(self.dir / "log", "ab") as log:
