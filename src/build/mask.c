@@ -94,6 +94,8 @@ static const struct mask_needle *find_first(const struct mask *mask, struct slic
 {
 	const struct mask_needle *found = NULL;
 
+	if (text.len == 0) /* memmem takes no NULL */
+		return NULL;
 	for (size_t i = 0; i < mask->count; i++) {
 		const struct mask_needle *needle = &mask->needles[i];
 		const char *hit = memmem(text.ptr, text.len, needle->bytes, needle->len);
