@@ -197,6 +197,31 @@ static void state_publish(struct link *link)
 	link->state.activation_count = link->activation_count;
 }
 
+/* Texts nobody has told us yet are empty, as they are in the greeting of a server
+ * whose journal does not know them. */
+void link_note_prepared(struct link *link)
+{
+	const struct prepare_result *prepare = &link->results.prepare;
+	size_t count = link->state.activation_count + 1;
+	struct server_activation *list = ARENA_NEW_ARRAY(&link->arena, count, struct server_activation);
+	list[0] = (struct server_activation){ .number = prepare->number,
+					      .name = prepare->name,
+					      .release = link->release,
+					      .deployment = link->deployment,
+					      .config = "",
+					      .commit = "",
+					      .subject = "",
+					      .by = "",
+					      .plan = "",
+					      .kind = "",
+					      .verdict = "prepared",
+					      .receipt = "" };
+	digest_to_hex(&link->release, list[0].release_hex);
+	memcpy(list + 1, link->state.activations, (count - 1) * sizeof(*list));
+	link->state.activations = list;
+	link->state.activation_count = count;
+}
+
 static int state_take(struct link *link, uint8_t type, const struct record *record, struct err *err)
 {
 	if (type == MSG_ACTIVATION)

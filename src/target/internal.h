@@ -62,6 +62,8 @@ struct link {
 	/* PREPARE and RESTORE (prepare.c). */
 	struct offers *offers;
 	struct offer_reader reader;
+	struct digest release;
+	const char *deployment;
 	struct digest base;
 	bool has_base;
 	bool objects_sent; /* deltas may have failed: the rest goes plain */
@@ -116,6 +118,8 @@ int fetch_take(struct link *link, uint8_t type, const struct record *record, str
 	       struct err *err);
 void fetch_end(struct link *link);
 
+/* The activation that was prepared shows in link_state like any other. */
+void link_note_prepared(struct link *link);
 /* Text of a record's value for the link's arena: "" when absent, cut at a NUL. */
 const char *link_text(struct link *link, const struct record *record, const char *key);
 struct text_list link_texts(struct link *link, const struct record *record, const char *key);

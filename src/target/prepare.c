@@ -167,6 +167,8 @@ void link_prepare(struct link *link, const struct prepare_request *request, stru
 	link->offers = offers;
 	link->has_base = link->objects_sent = link->lacking = false;
 	link->needed_count = 0;
+	link->release = request->release;
+	link->deployment = arena_strdup(&link->arena, request->deployment ? request->deployment : "");
 	link->results.prepare = (struct prepare_result){0};
 	struct offer *offer = NULL;
 	if (link->status != LINK_BUSY)
@@ -266,6 +268,7 @@ int prepare_take(struct link *link, uint8_t type, const struct record *record, s
 		return lacking_take(link, err);
 	case MSG_PREPARED:
 		prepared_take(link, record);
+		link_note_prepared(link);
 		link_finish(link);
 		return 0;
 	case MSG_REFUSED:

@@ -2,6 +2,9 @@
  * over a real sshd. */
 #include "helper.h"
 
+#include "target/bootstrap.h"
+
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -179,11 +182,461 @@ static void a_place_over_ssh_is_deployed_to(void **state)
 	world_remove(&world);
 }
 
+/* --- what may go wrong ---------------------------------------------------------- */
+
+struct heard {
+	char warning[512];
+	char output[512];
+	struct fleet *fleet;
+	const char *interrupt_at; /* a step's name */
+	int interrupts;
+	size_t prepared;
+};
+
+static void hear(void *context, const struct target_event *event)
+{
+	struct heard *heard = context;
+	if (event->kind == TARGET_EVENT_WARNING)
+		snprintf(heard->warning, sizeof(heard->warning), "%.*s", SLICE_ARG(event->text));
+	if (event->kind == TARGET_EVENT_OUTPUT)
+		snprintf(heard->output + strlen(heard->output), sizeof(heard->output) - strlen(heard->output),
+			 "%.*s", SLICE_ARG(event->text));
+	if (event->kind == TARGET_EVENT_STEP && heard->interrupt_at &&
+	    strcmp(event->step, heard->interrupt_at) == 0)
+		for (int i = 0; i < heard->interrupts; i++)
+			fleet_interrupt(heard->fleet);
+}
+
+static void open_local(struct world *world, size_t count, const struct fleet_options *options,
+		       struct fleet **fleet)
+{
+	struct err err = ERR_INIT;
+	struct place_address addresses[8];
+	assert_true(count <= 8);
+	for (size_t i = 0; i < count; i++) {
+		addresses[i] =
+			local_address(arena_printf(&world->arena, "%s/place%zu", world->scratch.path, i));
+		addresses[i].text = arena_printf(&world->arena, "local%zu", i);
+	}
+	MUST(fleet_open(addresses, count, options, fleet, &err));
+}
+
+static void many_servers_go_together(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *fleet;
+	world_make(&world);
+	struct fleet_options options = {
+		.connect_max = 2, .forecast_store = world.store, .forecast_release = &world.first.digest};
+	open_local(&world, 5, &options, &fleet);
+	deploy(fleet, world.store, &world.first, "d1");
+	deploy(fleet, world.store, &world.second, "d2");
+	for (size_t i = 0; i < 5; i++) {
+		assert_live(&world, arena_printf(&world.arena, "%s/place%zu", world.scratch.path, i),
+			    "<h1>two</h1>\n");
+		assert_int_equal(fleet_results(fleet, i)->prepare.rounds, 1);
+	}
+	/* Some of them only. */
+	bool which[5] = {false, true, false, true, false};
+	MUST(fleet_scan(fleet, which, true, &err));
+	assert_true(fleet_results(fleet, 1)->scan.hashed > 0);
+	assert_int_equal(fleet_results(fleet, 0)->scan.hashed, 0);
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
+static void what_the_server_does_not_have_after_all_is_sent_again(void **state)
+{
+	(void)state;
+	struct world world;
+	struct fleet *fleet;
+	world_make(&world);
+	struct fleet_options options = {0};
+	open_local(&world, 1, &options, &fleet);
+	deploy(fleet, world.store, &world.first, "d1");
+	/* Both an unchanged file and the base of a delta were edited by hand. */
+	const char *live = arena_printf(&world.arena, "%s/place0/current", world.scratch.path);
+	file_put(live, "name with space\n\xff", SLICE("edited"));
+	file_put(live, "lib/large.txt", SLICE("edited"));
+	deploy(fleet, world.store, &world.second, "d2");
+	assert_live(&world, arena_printf(&world.arena, "%s/place0", world.scratch.path), "<h1>two</h1>\n");
+	const struct prepare_result *prepared = &fleet_results(fleet, 0)->prepare;
+	assert_int_equal(prepared->rounds, 2);
+	assert_int_equal(prepared->edits, 2);
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
+static void a_stranger_asks_before_sending(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *fleet;
+	world_make(&world);
+	struct fleet_options options = {0};
+	open_local(&world, 1, &options, &fleet);
+	deploy(fleet, world.store, &world.first, "d1");
+	fleet_close(&fleet);
+	/* Another laptop, which has never seen the first release. */
+	struct store *other = NULL;
+	MUST(store_open(scratch_at(&world.arena, &world.scratch, "other"), &other, &err));
+	struct manifest again;
+	release_import(other, world.tree, &world.arena, &again);
+	assert_true(digest_equal(&again.digest, &world.second.digest));
+	open_local(&world, 1, &options, &fleet);
+	MUST(fleet_lease(fleet, NULL, &lease, &err));
+	uint64_t before = link_bytes_sent(fleet_link(fleet, 0));
+	deploy(fleet, other, &world.second, "d2");
+	assert_int_equal(fleet_results(fleet, 0)->prepare.rounds, 2);
+	assert_int_equal(fleet_results(fleet, 0)->prepare.received, 2);
+	assert_true(link_bytes_sent(fleet_link(fleet, 0)) > before);
+	/* And it can fetch back what it has never seen. */
+	assert_false(store_has_manifest(other, &world.first.digest));
+	MUST(fleet_fetch_release(fleet, 0, &world.first.digest, other, &err));
+	assert_true(store_has_manifest(other, &world.first.digest));
+	assert_int_equal(fleet_results(fleet, 0)->fetch.objects, 2); /* what the second has is there */
+	assert_int_equal(fleet_results(fleet, 0)->fetch.manifest.count, world.first.count);
+	struct store_verify_result verified;
+	MUST(store_verify(other, NULL, NULL, NULL, &verified, &err));
+	assert_int_equal(verified.damaged, 0);
+	struct digest unknown = {{7}};
+	assert_int_equal(fleet_fetch_release(fleet, 0, &unknown, other, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	/* The line is good after a refusal. */
+	MUST(fleet_scan(fleet, NULL, false, &err));
+	fleet_close(&fleet);
+	store_close(&other);
+	world_remove(&world);
+}
+
+static void an_earlier_activation_is_restored(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *fleet;
+	world_make(&world);
+	struct fleet_options options = {0};
+	open_local(&world, 1, &options, &fleet);
+	deploy(fleet, world.store, &world.first, "d1");
+	deploy(fleet, world.store, &world.second, "d2");
+	fleet_close(&fleet);
+	open_local(&world, 1, &options, &fleet);
+	MUST(fleet_lease(fleet, NULL, &lease, &err));
+	const struct server_state *server = fleet_state(fleet, 0);
+	assert_int_equal(server->activation_count, 2);
+	const char *live = server->hello.live;
+	struct prepare_request request = prepare_of(&world.first, "d3", live);
+	request.kind = "rollback";
+	request.from = server->activations[1].name;
+	request.decision_place = fleet_results(fleet, 0)->lease.place_id;
+	/* Spoiled in place through a hard link's other name: found and healed. */
+	file_put(arena_printf(&world.arena, "%s/place0/releases/%s", world.scratch.path, request.from),
+		 "public/index.html", SLICE("spoiled"));
+	MUST(fleet_prepare(fleet, NULL, world.store, &request, &err));
+	struct decide_request decide = {.deployment = "d3", .decision = "commit"};
+	MUST(fleet_decide(fleet, 0, &decide, &err));
+	struct activate_request activate = {.deployment = "d3", .expect = live};
+	MUST(fleet_activate(fleet, NULL, &activate, &err));
+	assert_live(&world, arena_printf(&world.arena, "%s/place0", world.scratch.path), "<h1>one</h1>\n");
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
+static void commands_run_on_the_server(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct heard heard = {0};
+	world_make(&world);
+	struct fleet_options options = {.events = {hear, &heard}};
+	open_local(&world, 1, &options, &heard.fleet);
+	deploy(heard.fleet, world.store, &world.first, "d1");
+	struct manifest *second = &world.second;
+	struct prepare_request request = prepare_of(second, "d2", fleet_state(heard.fleet, 0)->hello.live);
+	request.decision_place = fleet_results(heard.fleet, 0)->lease.place_id;
+	MUST(fleet_prepare(heard.fleet, NULL, world.store, &request, &err));
+	const char *const env[] = {"GREETING=hello there"};
+	struct run_request run = {.deployment = "d2",
+				  .point = "after_prepare",
+				  .command = "echo \"$GREETING\"; cat public/index.html; exit 3",
+				  .dir = "prepared",
+				  .env = {env, 1},
+				  .on_retry = "run",
+				  .timeout_ms = 20000};
+	MUST(fleet_run(heard.fleet, NULL, &run, &err));
+	assert_int_equal(fleet_results(heard.fleet, 0)->run.status, 3);
+	assert_string_equal(heard.output, "hello there\n<h1>two</h1>\n");
+	MUST(fleet_abandon(heard.fleet, NULL, "d2", &err));
+	assert_live(&world, arena_printf(&world.arena, "%s/place0", world.scratch.path), "<h1>one</h1>\n");
+	fleet_close(&heard.fleet);
+	world_remove(&world);
+}
+
+static void a_held_place_says_who_holds_it(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *first, *second;
+	world_make(&world);
+	struct fleet_options options = {0};
+	open_local(&world, 1, &options, &first);
+	open_local(&world, 1, &options, &second);
+	MUST(fleet_lease(first, NULL, &lease, &err));
+	struct lease_request other = lease;
+	other.by = "somebody@else";
+	assert_int_equal(fleet_lease(second, NULL, &other, &err), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_non_null(strstr(err.text, "test@here"));
+	assert_non_null(strstr(err.text, "local0 (lease)"));
+	assert_string_equal(fleet_failure(second, 0)->text, strstr(err.text, fleet_failure(second, 0)->text));
+	fleet_close(&first);
+	other.wait_ms = 20000;
+	err_clear(&err);
+	MUST(fleet_lease(second, NULL, &other, &err));
+	assert_null(fleet_failure(second, 0));
+	fleet_close(&second);
+	world_remove(&world);
+}
+
+static void an_agent_that_dies_is_a_lost_line(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *fleet;
+	world_make(&world);
+	struct fleet_options options = {0};
+	setenv("LOCKSTEP_FAULT_AGENT", "agent.lease.after_epoch=kill", 1);
+	open_local(&world, 2, &options, &fleet);
+	unsetenv("LOCKSTEP_FAULT_AGENT");
+	assert_int_equal(fleet_lease(fleet, NULL, &lease, &err), -1);
+	assert_int_equal(err.code, ERR_NETWORK);
+	assert_non_null(strstr(err.text, "2 of 2 servers failed (lease)"));
+	assert_int_equal(link_status(fleet_link(fleet, 0)), LINK_LOST);
+	/* Every step fails at once, until the line is there again. */
+	assert_int_equal(fleet_scan(fleet, NULL, false, &err), -1);
+	bool which[] = {true, false};
+	MUST(fleet_reopen(fleet, which, &err));
+	MUST(fleet_lease(fleet, which, &lease, &err));
+	assert_non_null(fleet_failure(fleet, 1));
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
+static void silence_is_a_lost_line(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *fleet;
+	world_make(&world);
+	struct fleet_options options = {.silence_ms = 300};
+	setenv("LOCKSTEP_FAULT_AGENT", "agent.lease.before_epoch=hang", 1);
+	open_local(&world, 1, &options, &fleet);
+	unsetenv("LOCKSTEP_FAULT_AGENT");
+	assert_int_equal(fleet_lease(fleet, NULL, &lease, &err), -1);
+	assert_int_equal(err.code, ERR_NETWORK);
+	assert_non_null(strstr(err.text, "no sign of life"));
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
+static void an_interrupt_gives_up_transfers_but_not_switches(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct heard heard = {.interrupt_at = "prepare", .interrupts = 1};
+	world_make(&world);
+	struct fleet_options options = {.events = {hear, &heard}};
+	open_local(&world, 1, &options, &heard.fleet);
+	struct fleet *fleet = heard.fleet;
+	MUST(fleet_lease(fleet, NULL, &lease, &err));
+	struct prepare_request request = prepare_of(&world.first, "d1", "");
+	request.decision_place = fleet_results(fleet, 0)->lease.place_id;
+	assert_int_equal(fleet_prepare(fleet, NULL, world.store, &request, &err), -1);
+	assert_int_equal(err.code, ERR_INTERRUPTED);
+	assert_int_equal(link_status(fleet_link(fleet, 0)), LINK_LOST);
+	/* Going back works: the line is opened again, and what was begun is dropped. */
+	MUST(fleet_reopen(fleet, NULL, &err));
+	struct lease_request again = lease;
+	again.wait_ms = 20000;
+	MUST(fleet_lease(fleet, NULL, &again, &err));
+	if (fleet_state(fleet, 0)->pending)
+		MUST(fleet_abandon(fleet, NULL, "d1", &err));
+	heard.interrupt_at = NULL;
+	deploy(fleet, world.store, &world.first, "d2");
+	/* A switch is waited for: its outcome is known. */
+	request = prepare_of(&world.second, "d3", fleet_state(fleet, 0)->hello.live);
+	request.decision_place = fleet_results(fleet, 0)->lease.place_id;
+	MUST(fleet_prepare(fleet, NULL, world.store, &request, &err));
+	struct decide_request decide = {.deployment = "d3", .decision = "commit"};
+	MUST(fleet_decide(fleet, 0, &decide, &err));
+	/* A fleet counts its interrupts for life: a new one for the next claim. */
+	fleet_close(&fleet);
+	open_local(&world, 1, &options, &fleet);
+	heard.fleet = fleet;
+	MUST(fleet_lease(fleet, NULL, &again, &err));
+	heard.interrupt_at = "activate";
+	struct activate_request activate = {.deployment = "d3", .expect = fleet_state(fleet, 0)->hello.live};
+	assert_int_equal(fleet_activate(fleet, NULL, &activate, &err), -1);
+	assert_int_equal(err.code, ERR_INTERRUPTED);
+	assert_null(fleet_failure(fleet, 0));
+	assert_live(&world, arena_printf(&world.arena, "%s/place0", world.scratch.path), "<h1>two</h1>\n");
+	/* The second one leaves at once, and so does every step after it. */
+	heard.interrupt_at = "run";
+	struct run_request run = {.deployment = "d3",
+				  .point = "after_activate",
+				  .command = "sleep 60",
+				  .dir = "live",
+				  .on_retry = "run",
+				  .timeout_ms = 60000};
+	assert_int_equal(fleet_run(fleet, NULL, &run, &err), -1);
+	assert_int_equal(err.code, ERR_INTERRUPTED);
+	assert_int_equal(fleet_scan(fleet, NULL, false, &err), -1);
+	assert_int_equal(err.code, ERR_INTERRUPTED);
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
+static void observing_needs_nothing_and_changes_nothing(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct heard heard = {0};
+	struct sshd sshd;
+	world_make(&world);
+	sshd_start(&sshd, &world.scratch);
+	const char *place = scratch_at(&world.arena, &world.scratch, "place");
+	struct place_address address = sshd_address(&sshd, place);
+	struct fleet_options options = {.observe = true, .ssh = sshd.ssh, .events = {hear, &heard}};
+	struct fleet *fleet;
+	MUST(fleet_open(&address, 1, &options, &fleet, &err));
+	assert_true(fleet_state(fleet, 0)->hello.fresh);
+	MUST(fleet_journal(fleet, NULL, 0, &err));
+	assert_int_equal(fleet_results(fleet, 0)->journal.count, 0);
+	struct check_request check = {.link_mode = "auto"};
+	MUST(fleet_check(fleet, NULL, &check, &err));
+	assert_true(fleet_results(fleet, 0)->check.count > 0);
+	/* What would change something is not even sent by an agent's leave. */
+	assert_int_equal(fleet_lease(fleet, NULL, &lease, &err), -1);
+	fleet_close(&fleet);
+	AUTO(close_fd) int fd = -1;
+	assert_int_equal(dir_open_at(AT_FDCWD, place, &fd, &err), -1);
+	sshd_stop(&sshd);
+	world_remove(&world);
+}
+
+/* The words of ssh's errors come from a real ssh here. */
+static void ssh_errors_say_what_to_do(void **state)
+{
+	(void)state;
+	struct world world;
+	struct sshd sshd;
+	world_make(&world);
+	sshd_start(&sshd, &world.scratch);
+	struct place_address address = sshd_address(&sshd, "/nowhere");
+	struct fleet_options options = {.ssh = sshd.ssh};
+	const char *known = file_get(&world.arena, world.scratch.path, "known_hosts");
+	const char *user_key = file_get(&world.arena, world.scratch.path, "user_key.pub");
+	const struct {
+		const char *name, *known_hosts, *authorized, *host;
+		uint16_t port;
+		enum err_code code;
+		const char *text, *hint;
+	} rows[] = {
+		{"unknown host", "", user_key, "127.0.0.1", sshd.port, ERR_DENIED, "is not known here",
+		 "ssh-keyscan -p"},
+		{"changed host", arena_printf(&world.arena, "[127.0.0.1]:%u %s", sshd.port, user_key),
+		 user_key, "127.0.0.1", sshd.port, ERR_DENIED, "SHA256:", "ssh-keygen -R"},
+		{"no key", known, "", "127.0.0.1", sshd.port, ERR_DENIED, "accepts none of your keys",
+		 "authorized_keys"},
+		{"nothing listens", known, user_key, "127.0.0.1", 1, ERR_NETWORK, "nothing listens", "sshd"},
+		{"no such host", known, user_key, "no.such.host.invalid", 22, ERR_NETWORK,
+		 "there is no host called", ""},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err err = ERR_INIT;
+		struct fleet *fleet;
+		file_put(world.scratch.path, "known_hosts", slice_of(rows[i].known_hosts));
+		file_put(world.scratch.path, "authorized_keys", slice_of(rows[i].authorized));
+		address.host = rows[i].host;
+		address.port = rows[i].port;
+		assert_int_equal(fleet_open(&address, 1, &options, &fleet, &err), -1);
+		if (err.code != rows[i].code || !strstr(err.text, rows[i].text) ||
+		    !strstr(err.hint, rows[i].hint))
+			fail_msg("%s: code %d, %s (%s)", rows[i].name, err.code, err.text, err.hint);
+		fleet_close(&fleet);
+	}
+	struct err err = ERR_INIT;
+	struct fleet *fleet;
+	options.ssh = "no-such-ssh-program";
+	assert_int_equal(fleet_open(&address, 1, &options, &fleet, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_non_null(strstr(err.hint, "openssh-client"));
+	fleet_close(&fleet);
+	sshd_stop(&sshd);
+	world_remove(&world);
+}
+
+static void banners_and_tampering_are_survived(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct heard heard = {0};
+	world_make(&world);
+	struct fleet_options options = {.events = {hear, &heard}};
+	struct fleet *fleet;
+	open_local(&world, 1, &options, &fleet);
+	const char *agents = arena_printf(&world.arena, "%s/place0/.lockstep", world.scratch.path);
+	const struct agent_image *images;
+	char hex[DIGEST_HEX_LEN + 1];
+	size_t count = images_embedded(&images), found = 0;
+	fleet_close(&fleet);
+	for (size_t i = 0; i < count; i++) {
+		digest_to_hex(&images[i].digest, hex);
+		const char *path = arena_printf(&world.arena, "%s/agent-%s", agents, hex);
+		FILE *file = access(path, F_OK) == 0 ? fopen(path, "a") : NULL;
+		if (!file)
+			continue;
+		found++;
+		fputs("x", file);
+		fclose(file);
+	}
+	assert_int_equal(found, 1);
+	assert_string_equal(heard.warning, "");
+	open_local(&world, 1, &options, &fleet);
+	assert_non_null(strstr(heard.warning, "it was replaced"));
+	MUST(fleet_lease(fleet, NULL, &lease, &err));
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_local_place_is_deployed_to),
 		cmocka_unit_test(a_place_over_ssh_is_deployed_to),
+		cmocka_unit_test(many_servers_go_together),
+		cmocka_unit_test(what_the_server_does_not_have_after_all_is_sent_again),
+		cmocka_unit_test(a_stranger_asks_before_sending),
+		cmocka_unit_test(an_earlier_activation_is_restored),
+		cmocka_unit_test(commands_run_on_the_server),
+		cmocka_unit_test(a_held_place_says_who_holds_it),
+		cmocka_unit_test(an_agent_that_dies_is_a_lost_line),
+		cmocka_unit_test(silence_is_a_lost_line),
+		cmocka_unit_test(an_interrupt_gives_up_transfers_but_not_switches),
+		cmocka_unit_test(observing_needs_nothing_and_changes_nothing),
+		cmocka_unit_test(ssh_errors_say_what_to_do),
+		cmocka_unit_test(banners_and_tampering_are_survived),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
