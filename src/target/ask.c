@@ -204,18 +204,18 @@ void link_note_prepared(struct link *link)
 	const struct prepare_result *prepare = &link->results.prepare;
 	size_t count = link->state.activation_count + 1;
 	struct server_activation *list = ARENA_NEW_ARRAY(&link->arena, count, struct server_activation);
-	list[0] = (struct server_activation){ .number = prepare->number,
-					      .name = prepare->name,
-					      .release = link->release,
-					      .deployment = link->deployment,
-					      .config = "",
-					      .commit = "",
-					      .subject = "",
-					      .by = "",
-					      .plan = "",
-					      .kind = "",
-					      .verdict = "prepared",
-					      .receipt = "" };
+	list[0] = (struct server_activation){.number = prepare->number,
+					     .name = prepare->name,
+					     .release = link->release,
+					     .deployment = link->deployment,
+					     .config = "",
+					     .commit = "",
+					     .subject = "",
+					     .by = "",
+					     .plan = "",
+					     .kind = "",
+					     .verdict = "prepared",
+					     .receipt = ""};
 	digest_to_hex(&link->release, list[0].release_hex);
 	memcpy(list + 1, link->state.activations, (count - 1) * sizeof(*list));
 	link->state.activations = list;

@@ -89,6 +89,9 @@ struct link *link_make(struct loop *loop, const struct link_options *options);
 void link_connect(struct link *link);
 /* Whether an interrupt gives up this line rather than wait for the request. */
 bool link_is_droppable(const struct link *link);
+/* What the server says; from the process, or from a test. */
+void link_hear(struct link *link, struct slice bytes);
+size_t link_queued(const struct link *link); /* bytes that wait to be written */
 /* More of a stream is there: goes on sending. */
 void link_pump(struct link *link);
 

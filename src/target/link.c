@@ -150,10 +150,19 @@ bool link_is_droppable(const struct link *link)
 
 /* --- sending ----------------------------------------------------------------------- */
 
+/* A link that was only made, not connected, speaks to nobody (tests). */
+static void bytes_write(struct link *link, struct buf *bytes)
+{
+	if (link->process)
+		loop_process_write(link->process, bytes);
+	else
+		buf_free(bytes);
+}
+
 bool link_send(struct link *link, enum message_type type, struct slice payload)
 {
 	struct err err = ERR_INIT;
-	if (link->status == LINK_LOST || !link->process)
+	if (link->status == LINK_LOST)
 		return false;
 	if (talk_from_controller(&link->talk, type, payload.len, &err) < 0) {
 		link_lose(link, &err);
@@ -162,8 +171,13 @@ bool link_send(struct link *link, enum message_type type, struct slice payload)
 	struct buf bytes = BUF_INIT(FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX);
 	frame_put(&bytes, type, payload);
 	link->bytes_sent += bytes.len;
-	loop_process_write(link->process, &bytes);
+	bytes_write(link, &bytes);
 	return true;
+}
+
+size_t link_queued(const struct link *link)
+{
+	return link->process ? loop_process_queued(link->process) : 0;
 }
 
 bool link_send_record(struct link *link, enum message_type type, struct buf *record)
@@ -187,7 +201,7 @@ void link_pump(struct link *link)
 {
 	if (link->reader.offer)
 		prepare_pump(link);
-	if (link->relay_watch && loop_process_queued(link->process) < LINK_QUEUE_HIGH)
+	if (link->relay_watch && link_queued(link) < LINK_QUEUE_HIGH)
 		loop_watch_change(link->relay_watch, true, link->relay_out.len > 0);
 }
 
@@ -280,7 +294,7 @@ static void agent_send(struct link *link, const char *arch)
 	struct buf bytes = BUF_INIT(image->bytes.len);
 	buf_put_slice(&bytes, image->bytes);
 	link->bytes_sent += bytes.len;
-	loop_process_write(link->process, &bytes);
+	bytes_write(link, &bytes);
 }
 
 static void warn_tampered(struct link *link, const char *path)
@@ -331,7 +345,11 @@ static void bootstrap_take(struct link *link, struct slice bytes)
 
 static void stdout_take(void *context, struct slice bytes)
 {
-	struct link *link = context;
+	link_hear(context, bytes);
+}
+
+void link_hear(struct link *link, struct slice bytes)
+{
 	if (bytes.len == 0)
 		return; /* the end of the process says why */
 	link->heard_ms = clock_mono_ms();

@@ -55,8 +55,7 @@ void prepare_pump(struct link *link)
 {
 	struct err err = ERR_INIT;
 	char piece[LINK_SEND_PIECE];
-	while (link->status == LINK_BUSY && link->reader.offer &&
-	       loop_process_queued(link->process) < LINK_QUEUE_HIGH) {
+	while (link->status == LINK_BUSY && link->reader.offer && link_queued(link) < LINK_QUEUE_HIGH) {
 		size_t len;
 		enum offer_piece kind;
 		if (offer_read(&link->reader, piece, sizeof(piece), &len, &kind, &err) < 0) {

@@ -51,7 +51,7 @@ static void checked(void *context, const struct http_check_outcome *outcome)
 static void watch_set(struct link *link)
 {
 	if (link->relay_watch)
-		loop_watch_change(link->relay_watch, loop_process_queued(link->process) < LINK_QUEUE_HIGH,
+		loop_watch_change(link->relay_watch, link_queued(link) < LINK_QUEUE_HIGH,
 				  link->relay_out.len > 0);
 }
 
