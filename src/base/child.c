@@ -110,24 +110,23 @@ failed:
 	_exit(127);
 }
 
-static const char *path_of(const struct child_spec *spec)
+static const char *path_of(const char *const *env)
 {
-	for (size_t i = 0; spec->env && spec->env[i]; i++)
-		if (strncmp(spec->env[i], "PATH=", 5) == 0)
-			return spec->env[i] + 5;
-	return spec->env ? NULL : getenv("PATH");
+	for (size_t i = 0; env && env[i]; i++)
+		if (strncmp(env[i], "PATH=", 5) == 0)
+			return env[i] + 5;
+	return env ? NULL : getenv("PATH");
 }
 
-/* True when a folder of PATH that we may look into has a file of that name. */
-static bool is_in_path(const struct child_spec *spec)
+bool child_in_path(const char *program, const char *const *env)
 {
-	struct slice rest = slice_of(path_of(spec));
+	struct slice rest = slice_of(path_of(env));
 
 	while (rest.ptr) {
 		struct slice folder = slice_cut(&rest, ':');
 		AUTO(buf_free) struct buf candidate = BUF_INIT(4096);
 		buf_put_slice(&candidate, folder.len ? folder : SLICE("."));
-		buf_printf(&candidate, "/%s", spec->argv[0]);
+		buf_printf(&candidate, "/%s", program);
 		if (!candidate.overflow && access(buf_str(&candidate), F_OK) == 0)
 			return true;
 	}
@@ -145,7 +144,7 @@ static int explain(const struct child_spec *spec, const struct report *report, s
 			       by_path ? "not found in PATH"
 				       : "no such program, or its interpreter is missing");
 	/* execvp says EACCES already when one folder of PATH may not be searched. */
-	if (report->stage == AT_EXEC && number == EACCES && by_path && !is_in_path(spec))
+	if (report->stage == AT_EXEC && number == EACCES && by_path && !child_in_path(program, spec->env))
 		return err_set(err, ERR_NOT_FOUND, "%s: not found in PATH", program);
 	errno = number;
 	if (report->stage == AT_CHDIR)

@@ -32,6 +32,10 @@ struct child {
 /* A program that cannot be executed is an error here (ERR_NOT_FOUND when it is not
  * in PATH), not a status later. All signals start with their default actions. */
 int child_start(struct child *child, const struct child_spec *spec, struct err *err) CHECKED;
+/* True when a folder of PATH (that of `env`; NULL: ours) that we may look into has
+ * a file of that name. exec says EACCES for a program that is nowhere as soon as
+ * one folder of PATH is closed to us; this tells the two apart. */
+bool child_in_path(const char *program, const char *const *env);
 /* status: 0..255 exit code, or 128 + signal. */
 int child_wait(struct child *child, int *status, struct err *err) CHECKED;
 /* SIGTERM to the group, SIGKILL after grace_ms, and waits. Safe when not running. */

@@ -5,6 +5,7 @@
 #include "net/loop.h"
 
 #include "base/arena.h"
+#include "base/child.h"
 #include "base/clock.h"
 
 #include <signal.h>
@@ -398,9 +399,10 @@ int loop_process_start(struct loop *loop, const struct loop_process_spec *spec,
 		process->detached = true;
 		loop->leaving++;
 		close_all(process);
-		err_set(err, status == UV_ENOENT ? ERR_NOT_FOUND : ERR_INTERNAL, "cannot start %s: %s",
-			spec->argv[0], uv_strerror(status));
-		return -1;
+		if (status == UV_ENOENT || (status == UV_EACCES && !strchr(spec->argv[0], '/') &&
+					    !child_in_path(spec->argv[0], spec->env)))
+			return err_set(err, ERR_NOT_FOUND, "%s: no such program", spec->argv[0]);
+		return err_set(err, ERR_INTERNAL, "cannot start %s: %s", spec->argv[0], uv_strerror(status));
 	}
 	uv_read_start((uv_stream_t *)&process->output, read_room, read_done);
 	uv_read_start((uv_stream_t *)&process->errors, read_room, read_done);
