@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """The architecture, checked: a module includes only itself and modules above it in
-the list of meson.build, its tests likewise, and each third-party library is included
-by its one owner alone. Prints TAP, one test a module."""
+the list of meson.build, its tests likewise, each third-party library is included by its one
+owner alone, and each module that is built opens with a short README.md. Prints TAP, one
+test a module."""
 
 import re
 import sys
@@ -23,11 +24,12 @@ OWNERS = {
     "microhttpd": "net",
     "sqlite3": "db",
     "libpq-fe": "db",
-    "mysql/": "db",
+    "mysql": "db",
     "mariadb/": "db",
     "pg_query": "migrate",
 }
-INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.MULTILINE)
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^">]+)[">]', re.MULTILINE)
+README_LINES_MAX = 20
 
 
 def module_list():
@@ -36,21 +38,40 @@ def module_list():
     return re.findall(r"'(\w+)'", listed[1])
 
 
+def include_problem(path, module, allowed, kind, name):
+    if kind == "<":
+        owner = next((owner for start, owner in OWNERS.items() if name.startswith(start)), module)
+        return f"includes <{name}>, which only {owner} may" if owner != module else None
+    beside = (path.parent / name).exists()
+    if "/" not in name:
+        # A header beside the file: generated ones and those of a test's own.
+        in_src = path.is_relative_to(ROOT / "src")
+        return f'includes "{name}": write the module in front' if in_src and not beside else None
+    if name.split("/")[0] not in allowed and not beside:
+        return f'includes "{name}", which {module} may not use'
+    return None
+
+
+def readme_problems(module):
+    readme = ROOT / "src" / module / "README.md"
+    if not (ROOT / "src" / module / "meson.build").exists():
+        return
+    if not readme.exists():
+        yield f"src/{module}/README.md: missing; say what the module is for, not for, where to start"
+    elif (lines := len(readme.read_text().splitlines())) > README_LINES_MAX:
+        yield f"src/{module}/README.md:{README_LINES_MAX + 1}: has {lines} lines, more than {README_LINES_MAX}"
+
+
 def problems(module, allowed):
-    folders = [ROOT / "src" / module, ROOT / "tests" / "unit" / module, ROOT / "tests" / "fuzz" / module]
+    folders = [ROOT / "src" / module]
+    folders += [ROOT / "tests" / kind / module for kind in ("unit", "contract", "fuzz")]
     for path in sorted(path for folder in folders for path in folder.rglob("*.[ch]")):
-        where = path.relative_to(ROOT)
-        for kind, name in INCLUDE.findall(path.read_text()):
-            if kind == "<":
-                owner = next((owner for start, owner in OWNERS.items() if name.startswith(start)), module)
-                if owner != module:
-                    yield f"{where} includes <{name}>, which only {owner} may"
-            elif "/" not in name:
-                # A header beside the file: generated ones and those of a test's own.
-                if where.parts[0] == "src" and not (path.parent / name).exists():
-                    yield f"{where} includes \"{name}\": write the module in front"
-            elif (above := name.split("/")[0]) not in allowed and not (path.parent / name).exists():
-                yield f"{where} includes \"{name}\", which {module} may not use"
+        text = path.read_text()
+        for include in INCLUDE.finditer(text):
+            if problem := include_problem(path, module, allowed, include[1], include[2]):
+                line = text.count("\n", 0, include.start()) + 1
+                yield f"{path.relative_to(ROOT)}:{line}: {problem}"
+    yield from readme_problems(module)
 
 
 def main():

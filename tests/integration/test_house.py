@@ -26,6 +26,10 @@ def check_layers(folder):
         ("src/store/a.c", '#include "base/base.h"', None),
         ("src/store/a.c", '#include "store/store.h"', None),
         ("src/doc/a.c", "#include <jansson.h>", None),
+        ("src/base/a.c", "int a;\n\n#include <mysql.h>", "src/base/a.c:3: includes <mysql.h>, which only db may"),
+        ("tests/contract/base/a.c", '#include "doc/json.h"', "base may not use"),
+        ("src/base/meson.build", "", "src/base/README.md: missing"),
+        ("src/base/README.md", "one\n" * 21, None),
     ],
 )
 def test_the_layer_check_finds_what_it_should(work, path, line, complaint):
@@ -36,6 +40,17 @@ def test_the_layer_check_finds_what_it_should(work, path, line, complaint):
     (work / path).write_text(line + "\n")
     code, out = check_layers(work)
     assert (code, "not ok" in out) == ((1, True) if complaint else (0, False)), out
+    assert complaint is None or complaint in out
+
+
+@pytest.mark.parametrize("lines, complaint", [(20, None), (21, "src/doc/README.md:21: has 21 lines")])
+def test_a_module_opens_with_a_short_readme(work, lines, complaint):
+    (work / "meson.build").write_text("modules = [\n  'doc',\n]\n")
+    (work / "src" / "doc").mkdir(parents=True)
+    (work / "src" / "doc" / "meson.build").write_text("")
+    (work / "src" / "doc" / "README.md").write_text("a line\n" * lines)
+    code, out = check_layers(work)
+    assert code == (1 if complaint else 0), out
     assert complaint is None or complaint in out
 
 
