@@ -145,8 +145,6 @@ int container_command(struct sandbox *sandbox, const char *command, struct sandb
 				     "--rm",
 				     "--name",
 				     sandbox->name,
-				     "--network",
-				     recipe->offline ? "none" : "bridge",
 				     "--cap-drop",
 				     "ALL",
 				     "--security-opt",
@@ -161,6 +159,10 @@ int container_command(struct sandbox *sandbox, const char *command, struct sandb
 				     "/build"};
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		argv[at++] = fixed[i];
+	if (recipe->offline) {
+		argv[at++] = "--network";
+		argv[at++] = "none";
+	}
 	if (sandbox->secret_count) {
 		argv[at++] = "--mount";
 		argv[at++] = bind(sandbox, sandbox->secrets_dir, "/run/secrets", ",readonly");

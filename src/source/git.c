@@ -275,6 +275,14 @@ int git_error(struct source *source, const char *what, int status, struct slice 
 
 /* ---- running ---- */
 
+int git_not_started(struct err *err)
+{
+	if (err->code == ERR_NOT_FOUND)
+		err_hint(err,
+			 "install git (Debian, Ubuntu: apt install git); lockstep fetches with your own git");
+	return err_wrap(err, "git");
+}
+
 int git_run(struct source *source, const struct git_call *call, struct slice input, struct buf *out,
 	    int *status_out, struct err *err)
 {
@@ -288,7 +296,7 @@ int git_run(struct source *source, const struct git_call *call, struct slice inp
 	int status = 0;
 
 	if (child_run(&spec, input, out, &errors, 0, &status, err))
-		return err_wrap(err, "git %s", call->args[0]);
+		return git_not_started(err);
 	if (status_out) {
 		*status_out = status;
 		return 0;
@@ -363,7 +371,7 @@ int git_watched(struct source *source, const struct git_call *call, const struct
 	int status = 0;
 
 	if (child_start(&child, &spec, err))
-		return -1;
+		return git_not_started(err);
 	if (read_until_end(&child, watch, &tail, err)) {
 		child_stop(&child, 2000);
 		return -1;

@@ -48,6 +48,7 @@ const char *const *git_environment(struct source *source, const struct git_call 
 const char *const *git_argv(const struct git_call *call, struct arena *arena);
 /* Turns what git printed into an error. Lines of progress are left out. */
 int git_error(struct source *source, const char *what, int status, struct slice printed, struct err *err);
+int git_not_started(struct err *err); /* adds what to do when there is no git */
 bool git_on_terminal(void);
 bool git_stop_asked(const struct source_watch *watch);
 #define GIT_ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -65,4 +66,6 @@ int hash_check(const char *hash, struct err *err) CHECKED;
  * hash, and its content when it is of `type`. ERR_NOT_FOUND when missing. */
 int object_read(struct source *source, const char *name, const char *type, struct buf *out,
 		char hash_out[COMMIT_HASH_MAX + 1], struct err *err) CHECKED;
+/* The content of a commit object; out->hash is for messages. Pure. */
+int commit_parse(struct slice bytes, struct arena *arena, struct commit *out, struct err *err) CHECKED;
 void object_batch_end(struct source *source);

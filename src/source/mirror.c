@@ -44,7 +44,7 @@ static int find_local_repository(struct source *source, struct err *err)
 				  .stdout_fd = -1,
 				  .stderr_fd = -1};
 	if (child_run(&spec, slice_of(""), &out, &errors, 0, &status, err))
-		return err_wrap(err, "git");
+		return git_not_started(err);
 	if (status != 0) {
 		if (!memmem(errors.ptr, errors.len, "not a git repository", 20))
 			return git_error(source, "source", status, buf_slice(&errors), err);
@@ -220,10 +220,11 @@ static int run_fetch(struct source *source, const char *git_dir, const char *con
 				"--prune",
 				"--no-tags",
 				"--force",
+				"--update-shallow",
 				"--no-write-fetch-head",
 				"--no-recurse-submodules",
 				"origin"};
-	size_t count = 8;
+	size_t count = 9;
 
 	for (size_t i = 0; refspecs[i]; i++) {
 		ASSERT(count + 1 < ARRAY_LEN(args));

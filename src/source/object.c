@@ -179,7 +179,7 @@ static void parse_person(struct arena *arena, struct slice text, const char **na
 	}
 }
 
-static int parse_commit(struct slice bytes, struct arena *arena, struct commit *out, struct err *err)
+int commit_parse(struct slice bytes, struct arena *arena, struct commit *out, struct err *err)
 {
 	out->subject = out->author_name = out->author_email = "";
 	while (bytes.ptr) {
@@ -224,7 +224,7 @@ int source_load_commit(struct source *source, const char *hash, struct arena *ar
 		return -1;
 	}
 	out->ref = arena_strdup(arena, out->hash);
-	return parse_commit(buf_slice(&bytes), arena, out, err);
+	return commit_parse(buf_slice(&bytes), arena, out, err);
 }
 
 /* ---- files ---- */

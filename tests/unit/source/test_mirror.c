@@ -377,6 +377,40 @@ static void reads_sha256_repositories(void **state)
 	assert_string_equal(buf_str(&file), "x\n");
 }
 
+static void takes_shallow_clones_as_they_are(void **state)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct commit commit, *commits;
+	size_t count;
+	uint64_t total;
+
+	(void)state;
+	make_repository();
+	sh("git clone -q --depth 1 file://%s/up shallow", test_dir);
+	AUTO(source_close) struct source *source = open_and_fetch("shallow");
+	assert_done(source_resolve(source, "main", &arena, &commit, &err), &err);
+	assert_done(
+		source_list_commits(source, NULL, commit.hash, 10, &arena, &commits, &count, &total, &err),
+		&err);
+	assert_int_equal(total, 1);
+}
+
+static void says_when_there_is_no_git(void **state)
+{
+	struct source *source = NULL;
+	struct err err = ERR_INIT;
+	char *path = strdup(getenv("PATH"));
+
+	(void)state;
+	setenv("PATH", test_dir, 1);
+	int result = source_open(test_path("home"), ".", test_dir, &source, &err);
+	setenv("PATH", path, 1);
+	free(path);
+	assert_int_equal(result, -1);
+	assert_non_null(strstr(err.hint, "install git"));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, test_setup, test_teardown)
 
 int main(void)
@@ -391,6 +425,8 @@ int main(void)
 		TEST(one_fetch_at_a_time_and_stoppable),
 		TEST(ignores_the_surroundings),
 		TEST(reads_sha256_repositories),
+		TEST(takes_shallow_clones_as_they_are),
+		TEST(says_when_there_is_no_git),
 	};
 	return cmocka_run_group_tests_name("mirror", tests, NULL, NULL);
 }
