@@ -76,7 +76,8 @@ static void read_commands(struct arena *arena, const struct node *root, struct d
 		command->halt_on_error = !halt || halt->kind != NODE_BOOL || halt->boolean;
 		if (halt && halt->kind != NODE_BOOL)
 			diags_error(diags, halt->origin, "`halt_on_error` must be true or false");
-		if (!node_get(map, "command"))
+		const struct node *written = node_get(map, "command");
+		if (!written || written->kind == NODE_NULL)
 			diags_error(diags, map->origin, "the key `command` is missing");
 		else if (command->command && !slice_trim(slice_of(command->command)).len)
 			diags_error(diags, node_key_origin(map, "command"), "`command` must not be empty");

@@ -171,12 +171,14 @@ static bool all_digits(struct slice text)
  * of that name to scp. */
 static int refuse_port(struct slice path, const struct place *place, struct err *err)
 {
-	struct slice rest = path, first = slice_cut(&rest, ':');
+	struct slice first = path;
+	first.len = strcspn(path.ptr, ":/");
 	if (!all_digits(first))
 		return 0;
 	err_set(err, ERR_USER, "`%.*s` would be a folder here, not a port", SLICE_ARG(first));
-	return err_hint(err, "write ssh://%s%s%s:%.*s/PATH", place->user ? place->user : "",
-			place->user ? "@" : "", place->host, SLICE_ARG(first));
+	return err_hint(err, "write ssh://%s%s%s:%.*s/PATH for a port, ~/%.*s for a folder",
+			place->user ? place->user : "", place->user ? "@" : "", place->host, SLICE_ARG(first),
+			SLICE_ARG(first));
 }
 
 static bool looks_like_ipv6(struct slice text)
@@ -290,8 +292,16 @@ const char *place_label(struct arena *arena, const struct place *place)
 	bool v6 = strchr(place->host, ':') != NULL;
 	const char *host = arena_printf(arena, "%s%s%s%s%s", place->user ? place->user : "",
 					place->user ? "@" : "", v6 ? "[" : "", place->host, v6 ? "]" : "");
+	/* A host named like a scheme needs one in front of it. */
+	struct err like_scheme = ERR_INIT;
+	if (!place->port && refuse_scheme(slice_of(arena_printf(arena, "%s:", host)), &like_scheme))
+		return arena_printf(arena, "ssh://%s%s%s", host, place->path_is_relative ? "/~/" : "", path);
 	if (place->port)
 		return arena_printf(arena, "ssh://%s:%d%s%s", host, place->port,
 				    place->path_is_relative ? "/~/" : "", path);
-	return arena_printf(arena, "%s%s%s", host, place->path ? ":" : "", path);
+	/* What could be taken for a port, a home folder or an address is written out. */
+	bool plain = (*path >= 'a' && *path <= 'z') || (*path >= 'A' && *path <= 'Z') || *path == '.' ||
+		     *path == '_';
+	bool home = place->path_is_relative && (!plain || strchr(path, ':'));
+	return arena_printf(arena, "%s%s%s%s", host, place->path ? ":" : "", home ? "~/" : "", path);
 }

@@ -91,6 +91,7 @@ static void mistakes_are_located(void **state)
 		{"build_commands: [make]\n",
 		 "f.yaml:1:18: `build_commands` must hold maps, but this is text"},
 		{"build_commands: [{description: x}]\n", "f.yaml:1:18: the key `command` is missing"},
+		{"build_commands: [{command: }]\n", "f.yaml:1:18: the key `command` is missing"},
 		{"build_commands: [{command: \" \"}]\n", "f.yaml:1:19: `command` must not be empty"},
 		{"build_commands: [{command: a, halt_on_error: no}]\n",
 		 "f.yaml:1:46: `halt_on_error` must be true or false"},
