@@ -120,8 +120,8 @@ static int read_attributes(struct export *e, const struct item *item, struct err
 
 	if (object_read(e->source, arena_str(&e->arena, item->hash), "blob", &bytes, NULL, err))
 		return err_wrap(err, "%.*s", SLICE_ARG(item->path));
-	e->asks_ignore |= memmem(bytes.ptr, bytes.len, "export-ignore", 13) != NULL;
-	e->asks_filter |= memmem(bytes.ptr, bytes.len, "filter", 6) != NULL;
+	e->asks_ignore |= memmem(buf_str(&bytes), bytes.len, "export-ignore", 13) != NULL;
+	e->asks_filter |= memmem(buf_str(&bytes), bytes.len, "filter", 6) != NULL;
 	for (struct slice rest = buf_slice(&bytes); rest.ptr;) {
 		struct slice line = slice_trim(slice_cut(&rest, '\n'));
 		line_number++;

@@ -180,7 +180,7 @@ bool git_stop_asked(const struct source_watch *watch)
 
 static bool line_says(struct slice text, const char *needle)
 {
-	return memmem(text.ptr, text.len, needle, strlen(needle)) != NULL;
+	return text.len && memmem(text.ptr, text.len, needle, strlen(needle)) != NULL;
 }
 
 static enum err_code classify(struct source *source, struct slice text)
@@ -217,7 +217,7 @@ static void put_masked(struct buf *out, struct slice line, const char *userinfo)
 	size_t len = userinfo ? strlen(userinfo) : 0;
 	const char *hit;
 
-	while (len && (hit = memmem(line.ptr, line.len, userinfo, len))) {
+	while (len && line.len && (hit = memmem(line.ptr, line.len, userinfo, len))) {
 		buf_put_printable(out, slice_make(line.ptr, (size_t)(hit - line.ptr)));
 		buf_puts(out, "***");
 		line = slice_skip(line, (size_t)(hit - line.ptr) + len);

@@ -46,7 +46,7 @@ static int find_local_repository(struct source *source, struct err *err)
 	if (child_run(&spec, slice_of(""), &out, &errors, 0, &status, err))
 		return git_not_started(err);
 	if (status != 0) {
-		if (!memmem(errors.ptr, errors.len, "not a git repository", 20))
+		if (!memmem(buf_str(&errors), errors.len, "not a git repository", 20))
 			return git_error(source, "source", status, buf_slice(&errors), err);
 		err_set(err, ERR_NOT_FOUND, "source: %s is not in a git repository", path);
 		return err_hint(

@@ -174,7 +174,8 @@ static void parse_person(struct arena *arena, struct slice text, const char **na
 				      : "";
 	if (at_ms && (size_t)close < text.len) {
 		struct slice rest = slice_trim(slice_skip(text, (size_t)close + 1));
-		if (slice_to_i64(slice_cut(&rest, ' '), &seconds) && seconds < INT64_MAX / 1000)
+		if (slice_to_i64(slice_cut(&rest, ' '), &seconds) && seconds < INT64_MAX / 1000 &&
+		    seconds > INT64_MIN / 1000)
 			*at_ms = seconds * 1000;
 	}
 }

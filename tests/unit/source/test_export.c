@@ -30,7 +30,7 @@ static void writes_files_as_they_are(void **state)
 	struct stat info;
 
 	(void)state;
-	sh("git init -q -b main up; cd up; mkdir 'a dir'; printf x > 'a dir/run me'; chmod +x 'a dir/run me';"
+	sh("git init -q -b main up; cd up; mkdir 'a dir'; mkdir empty; : > empty/.gitattributes; printf x > 'a dir/run me'; chmod +x 'a dir/run me';"
 	   "printf 'one\\r\\ntwo\\n' > crlf; printf y > \"$(printf 'new\\nline')\"; printf z > \"$(printf "
 	   "'\\377\\376')\";"
 	   "printf u > grün; printf q > -dash; ln -s /etc/passwd out; ln -s crlf in; printf ':' > ':(top)x';"
