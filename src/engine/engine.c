@@ -1,0 +1,116 @@
+#include "engine/engine.h"
+
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_signals;
+
+static void on_signal(int number)
+{
+	(void)number;
+	if (++stop_signals > 1)
+		_exit(ERR_INTERRUPTED);
+}
+
+void engine_watch_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+bool engine_stopped(void) { return stop_signals > 0; }
+
+static const char *who_are_we(struct arena *arena)
+{
+	char host[256] = "unknown";
+	const char *user = getenv("USER");
+
+	if (!user || !*user)
+		user = getenv("LOGNAME");
+	gethostname(host, sizeof(host) - 1);
+	return user && *user ? arena_printf(arena, "%s@%s", user, host)
+			     : arena_printf(arena, "uid%ju@%s", (uintmax_t)geteuid(), host);
+}
+
+static int load_project(struct engine *engine, struct err *err)
+{
+	struct diags diags = DIAGS_INIT(&engine->arena);
+	const char *path = engine->project_file ? engine->project_file : engine->directory;
+
+	if (project_load(&engine->arena, path, &engine->project, &diags, err) == 0)
+		return 0;
+	if (diags.errors) {
+		AUTO(buf_free) struct buf text = BUF_INIT(256 << 10);
+		diags_print(&diags, &text);
+		struct slice shown = slice_trim(buf_slice(&text));
+		char hint[ERR_HINT_MAX];
+		snprintf(hint, sizeof(hint), "%s", err->hint);
+		err_set(err, ERR_USER, "%.*s", SLICE_ARG(shown));
+		if (*hint)
+			err_hint(err, "%s", hint);
+	}
+	return -1;
+}
+
+int engine_open(struct engine *engine, bool with_project, struct err *err)
+{
+	engine->who = who_are_we(&engine->arena);
+	engine->events.fd = -1;
+	if (with_project && load_project(engine, err))
+		return -1;
+	if (home_open(&engine->arena, NULL, &engine->home, err))
+		return -1;
+	return store_open(engine->home.store, &engine->store, err);
+}
+
+void engine_close(struct engine *engine)
+{
+	source_close(&engine->source);
+	store_close(&engine->store);
+	home_close(&engine->home);
+	close_fd(&engine->events.fd);
+	arena_free(&engine->arena);
+}
+
+static bool stopped(void *context)
+{
+	(void)context;
+	return engine_stopped();
+}
+
+static void tell_progress(void *context, const char *line)
+{
+	struct engine *engine = context;
+
+	event_emit(&engine->events, "progress", json_pack("{s:s, s:s}", "step", "fetch", "text", line));
+}
+
+int engine_source(struct engine *engine, bool fetch, struct source **out, struct err *err)
+{
+	const struct source_watch watch = { tell_progress, stopped, engine };
+
+	if (!engine->source &&
+	    source_open(engine->home.path, engine->project->source, engine->project->dir, &engine->source, err))
+		return -1;
+	*out = engine->source;
+	if (!fetch)
+		return 0;
+	engine_watch_signals();
+	event_step(&engine->events, "fetch", source_url(engine->source));
+	if (source_fetch(engine->source, &watch, err) == 0)
+		return 0;
+	if (err->code == ERR_NETWORK && source_has_mirror(engine->source)) {
+		event_note(&engine->events, "warn", "the source cannot be reached; going on with what was fetched before (%s)",
+			   err->text);
+		err_clear(err);
+		return 0;
+	}
+	return err_wrap(err, "fetching %s", source_url(engine->source));
+}

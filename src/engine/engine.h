@@ -1,0 +1,35 @@
+/* The engine: what one command of lockstep works with. Opened once, closed at the
+ * end; everything it hands out lives until then. */
+#pragma once
+
+#include "base/arena.h"
+#include "engine/event.h"
+#include "model/home.h"
+#include "project/project.h"
+#include "source/source.h"
+#include "store/store.h"
+
+struct engine {
+	struct arena arena;
+	struct home home;
+	struct store *store;
+	struct project *project;   /* NULL unless the command needs one */
+	struct source *source;     /* opened on first use: engine_source */
+	struct events events;
+	const char *who;           /* "ada@laptop" */
+	const char *directory;     /* where to look for lockstep.yml; NULL: here */
+	const char *project_file;  /* --file; NULL */
+};
+
+/* `project`: also reads lockstep.yml; every mistake in it is in err's text. */
+int engine_open(struct engine *engine, bool with_project, struct err *err) CHECKED;
+void engine_close(struct engine *engine); /* cleanup function */
+
+/* The project's source, fetched when `fetch`; without a network it goes on with what
+ * the mirror has and says so. */
+int engine_source(struct engine *engine, bool fetch, struct source **out, struct err *err) CHECKED;
+
+/* SIGINT and SIGTERM set a flag until engine_close; for steps without a fleet. A
+ * second one ends the program at once. */
+void engine_watch_signals(void);
+bool engine_stopped(void);

@@ -1,0 +1,108 @@
+#include "engine/fleet_of.h"
+
+struct relay_context {
+	struct engine *engine;
+	const struct environment *environment;
+};
+
+/* Target events become events for people; see event.h. */
+static void pass_event(void *context, const struct target_event *event)
+{
+	struct relay_context *relay = context;
+	struct events *events = &relay->engine->events;
+	const char *server = relay->environment->servers.items[event->server].place.text;
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	const char *text = arena_str(&arena, event->text);
+
+	switch (event->kind) {
+	case TARGET_EVENT_STEP:
+		event_server(events, server, event->step, "begun", NULL);
+		break;
+	case TARGET_EVENT_DONE:
+		event_server(events, server, event->step, "done", NULL);
+		break;
+	case TARGET_EVENT_FAILED:
+		event_server(events, server, event->step, "failed", text);
+		break;
+	case TARGET_EVENT_WAITING:
+		event_server(events, server, event->step, "waiting", text);
+		break;
+	case TARGET_EVENT_WARNING:
+		event_server(events, server, event->step, "warning", text);
+		break;
+	case TARGET_EVENT_OUTPUT:
+		event_emit(events, "output",
+			   json_pack("{s:s, s:s, s:o}", "server", server, "stream", event->is_stderr ? "err" : "out",
+				     "text", json_text(event->text)));
+		break;
+	case TARGET_EVENT_PROGRESS:
+		event_emit(events, "progress",
+			   json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "server", server, "step", event->step,
+				     "phase", event->phase ? event->phase : "", "files", (json_int_t)event->files,
+				     "files_total", (json_int_t)event->files_total, "bytes", (json_int_t)event->bytes,
+				     "bytes_total", (json_int_t)event->bytes_total));
+		break;
+	}
+}
+
+int fleet_of_environment(struct engine *engine, const struct environment *environment, bool observe,
+			 struct fleet **fleet_out, struct err *err)
+{
+	struct arena *arena = &engine->arena;
+	size_t count = environment->servers.count;
+	struct place_address *addresses = ARENA_NEW_ARRAY(arena, count, struct place_address);
+	struct relay_context *context = ARENA_NEW(arena, struct relay_context);
+
+	*context = (struct relay_context){ engine, environment };
+	for (size_t i = 0; i < count; i++) {
+		const struct place *place = &environment->servers.items[i].place;
+		addresses[i] = (struct place_address){
+			.kind = place->kind,
+			.user = place->user,
+			.host = place->host,
+			.port = (uint16_t)place->port,
+			.path = place->path,
+			.text = place->text,
+		};
+	}
+	struct fleet_options options = {
+		.observe = observe,
+		.handle_signals = true,
+		.events = { pass_event, context },
+	};
+	event_step(&engine->events, "connect", environment->name);
+	return fleet_open(addresses, count, &options, fleet_out, err);
+}
+
+const char *server_label(struct arena *arena, const struct server *server)
+{
+	return place_label(arena, &server->place);
+}
+
+const char *server_key(struct arena *arena, const struct server *server) { return place_key(arena, &server->place); }
+
+const struct server_activation *state_live(const struct server_state *state)
+{
+	for (size_t i = 0; state && i < state->activation_count; i++)
+		if (strcmp(state->activations[i].name, state->hello.live) == 0)
+			return &state->activations[i];
+	return NULL;
+}
+
+bool activation_is_good(const struct server_activation *activation)
+{
+	return activation &&
+	       (strcmp(activation->verdict, "live") == 0 || strcmp(activation->verdict, "verified") == 0);
+}
+
+bool *servers_of_group(struct arena *arena, const struct environment *environment, const char *group, bool once)
+{
+	bool *which = ARENA_NEW_ARRAY(arena, environment->servers.count, bool);
+
+	for (size_t i = 0; i < environment->servers.count; i++) {
+		which[i] = server_in_group(&environment->servers.items[i], group);
+		if (which[i] && once)
+			break;
+	}
+	return which;
+}

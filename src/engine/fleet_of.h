@@ -1,0 +1,21 @@
+/* The servers of an environment as the target module wants them. */
+#pragma once
+
+#include "engine/engine.h"
+#include "target/fleet.h"
+
+/* Connects to all servers of the environment; see fleet_open for what is returned
+ * when some cannot be reached. Events of the fleet become events of the engine. */
+int fleet_of_environment(struct engine *engine, const struct environment *environment, bool observe,
+			 struct fleet **fleet_out, struct err *err) CHECKED;
+
+/* "deploy@web1:/var/www/shop" and the canonical key of a server. */
+const char *server_label(struct arena *arena, const struct server *server);
+const char *server_key(struct arena *arena, const struct server *server);
+
+/* The live activation in a server's state; NULL: none of ours. */
+const struct server_activation *state_live(const struct server_state *state);
+/* "live" or "verified": an activation one may go back to. */
+bool activation_is_good(const struct server_activation *activation);
+/* Which servers belong to a group (NULL: all), with `once` only the first. */
+bool *servers_of_group(struct arena *arena, const struct environment *environment, const char *group, bool once);

@@ -1,0 +1,359 @@
+#include "engine/plan.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+
+int plan_need_all(const struct environment *environment, struct fleet *fleet, struct err *err)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(ERR_TEXT_MAX * 2);
+	struct err first = ERR_INIT;
+
+	for (size_t i = 0; i < fleet_count(fleet); i++) {
+		const struct err *why = fleet_failure(fleet, i);
+		if (fleet_state(fleet, i) && !why)
+			continue;
+		if (why && first.code == ERR_NONE)
+			first = *why;
+		buf_printf(&text, "%s%s: %s", text.len ? "\n" : "", environment->servers.items[i].place.text,
+			   why ? why->text : "no connection");
+	}
+	if (!text.len)
+		return 0;
+	err_set(err, first.code ? first.code : ERR_NETWORK, "%s", buf_str(&text));
+	return *first.hint ? err_hint(err, "%s", first.hint) : -1;
+}
+
+/* What differs between the live release and the new one, where both are known here. */
+static void compare_releases(struct engine *engine, struct plan *plan)
+{
+	struct arena *arena = &engine->arena;
+	struct manifest *to = ARENA_NEW(arena, struct manifest);
+	struct err unknown = ERR_INIT;
+
+	if (!store_has_manifest(engine->store, &plan->artifact.release) ||
+	    store_load_manifest(engine->store, &plan->artifact.release, arena, to, &unknown))
+		return;
+	for (size_t i = 0; i < plan->server_count; i++) {
+		struct plan_server *server = &plan->servers[i];
+		struct manifest *from = ARENA_NEW(arena, struct manifest);
+		struct manifest_change *changes;
+		if (i > 0 && server->live && plan->servers[0].live &&
+		    digest_equal(&server->live->release, &plan->servers[0].live->release)) {
+			server->files_changed = plan->servers[0].files_changed;
+			server->bytes_changed = plan->servers[0].bytes_changed;
+			continue;
+		}
+		bool known = server->live && store_has_manifest(engine->store, &server->live->release) &&
+			     store_load_manifest(engine->store, &server->live->release, arena, from, &unknown) == 0;
+		if (!known)
+			*from = (struct manifest){ 0 };
+		size_t count = manifest_diff(arena, from, to, &changes);
+		for (size_t c = 0; c < count; c++) {
+			if (!changes[c].to || changes[c].to->type == ENTRY_DIR)
+				continue;
+			server->files_changed++;
+			server->bytes_changed += changes[c].to->size;
+		}
+		if (i == 0 && known) {
+			plan->changes = changes;
+			plan->change_count = count;
+		}
+	}
+}
+
+static void list_commits(struct engine *engine, struct plan *plan)
+{
+	const struct server_activation *live = plan->servers[0].live;
+	struct source *source;
+	struct err unknown = ERR_INIT;
+
+	if (!live || !*live->commit || !*plan->artifact.commit || strcmp(live->commit, plan->artifact.commit) == 0)
+		return;
+	if (engine_source(engine, false, &source, &unknown) || !source_has_mirror(source))
+		return;
+	/* Either may be a commit the mirror has lost (a rewritten branch): then nothing is said. */
+	if (source_list_commits(source, live->commit, plan->artifact.commit, PLAN_COMMITS_MAX, &engine->arena,
+				&plan->commits, &plan->commits_shown, &plan->commits_total, &unknown)) {
+		plan->commits_shown = 0;
+		return;
+	}
+	uint64_t ahead;
+	if (source_compare(source, live->commit, plan->artifact.commit, &ahead, &plan->commits_back, &unknown))
+		plan->commits_back = 0;
+}
+
+/* Everything that, if it were different, would make this another deployment. */
+static void name_plan(struct engine *engine, struct plan *plan)
+{
+	const struct delivery *delivery = &plan->environment->delivery;
+	AUTO(buf_free) struct buf text = BUF_INIT(16 << 20);
+	struct digest digest;
+
+	buf_printf(&text, "lockstep-plan 1\nproject %s\nenvironment %s\nkind %s\nrelease %s\nconfig %s\n",
+		   engine->project->name, plan->environment->name, deployment_kind_name(plan->kind), plan->artifact.hex,
+		   plan->config_hex);
+	buf_printf(&text, "keep %lld\nlink %d\nhealth %d %s %lld %s %s\n", (long long)delivery->keep, delivery->link,
+		   delivery->health.kind, delivery->health.url ? delivery->health.url : "-",
+		   (long long)delivery->health.status, delivery->health.body ? delivery->health.body : "-",
+		   delivery->health.command ? delivery->health.command : "-");
+	for (size_t i = 0; i < delivery->shared_dirs.count; i++)
+		buf_printf(&text, "shared_dir %s\n", delivery->shared_dirs.items[i]);
+	for (size_t i = 0; i < delivery->shared_files.count; i++)
+		buf_printf(&text, "shared_file %s\n", delivery->shared_files.items[i]);
+	for (size_t i = 0; i < delivery->generated.count; i++)
+		buf_printf(&text, "generated %s\n", delivery->generated.items[i]);
+	for (size_t p = 0; p < HOOK_POINTS; p++)
+		for (size_t i = 0; i < delivery->hooks.points[p].count; i++) {
+			const struct hook *hook = &delivery->hooks.points[p].items[i];
+			buf_printf(&text, "hook %s %d %s %s %s\n", hook_point_name((enum hook_point)p), hook->where,
+				   hook->group ? hook->group : "-", hook->as ? hook->as : "-", hook->run);
+		}
+	for (size_t i = 0; i < plan->server_count; i++) {
+		const struct reload *reload = environment_reload(plan->environment, plan->servers[i].server);
+		buf_printf(&text, "server %s expect %s from %s reload %s\n", plan->servers[i].key,
+			   *plan->servers[i].expect ? plan->servers[i].expect : "-",
+			   plan->servers[i].from ? plan->servers[i].from : "-", reload ? reload->text : "-");
+	}
+	digest_of(buf_slice(&text), &digest);
+	digest_to_hex(&digest, plan->digest_hex);
+}
+
+int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,
+	      const struct artifact *artifact, struct fleet *fleet, struct plan *plan, struct err *err)
+{
+	struct arena *arena = &engine->arena;
+
+	*plan = (struct plan){
+		.kind = kind,
+		.environment = environment,
+		.artifact = *artifact,
+		.server_count = environment->servers.count,
+		.servers = ARENA_NEW_ARRAY(arena, environment->servers.count, struct plan_server),
+	};
+	deployment_make_id(clock_wall_ms(), plan->id);
+	digest_to_hex(&environment->values.digest, plan->config_hex);
+	if (plan_need_all(environment, fleet, err))
+		return -1;
+	/* Reading only: a failed scan is an error, since not to know of edits is not to have none. */
+	if (fleet_scan(fleet, NULL, false, err))
+		return err_wrap(err, "looking for hand edits");
+	plan->current = plan->server_count > 0;
+	for (size_t i = 0; i < plan->server_count; i++) {
+		struct plan_server *server = &plan->servers[i];
+		const struct server_state *state = fleet_state(fleet, i);
+		const struct scan_result *scan = &fleet_results(fleet, i)->scan;
+		server->server = &environment->servers.items[i];
+		server->label = server->server->place.text;
+		server->key = server_key(arena, server->server);
+		server->expect = state->hello.live;
+		server->live = state_live(state);
+		server->edits = scan->edits;
+		server->edits_kept = scan->edits_kept;
+		server->edit_count = scan->edit_count;
+		server->current = server->live && digest_equal(&server->live->release, &artifact->release) &&
+				  strcmp(server->live->config, plan->config_hex) == 0 && activation_is_good(server->live) &&
+				  scan->edit_count == 0;
+		/* What asks for a verification is not satisfied by one that never happened. */
+		if (server->current && environment->delivery.health.kind != HEALTH_UNSET &&
+		    strcmp(server->live->verdict, "verified") != 0)
+			server->current = false;
+		plan->current = plan->current && server->current;
+		plan->foreign = plan->foreign || state->hello.foreign;
+	}
+	if (plan->server_count) {
+		compare_releases(engine, plan);
+		list_commits(engine, plan);
+	}
+	name_plan(engine, plan);
+	return 0;
+}
+
+/* --- gates ------------------------------------------------------------------------------ */
+
+static enum gate_receipt receipt_of(const struct server_activation *live)
+{
+	if (!live)
+		return GATE_RECEIPT_NONE;
+	if (strcmp(live->verdict, "verified") == 0)
+		return strcmp(live->receipt, "none") == 0 ? GATE_RECEIPT_NOT_CHECKED : GATE_RECEIPT_VERIFIED;
+	if (strcmp(live->verdict, "live") == 0)
+		return GATE_RECEIPT_NOT_CHECKED;
+	if (strcmp(live->verdict, "failed") == 0 || strcmp(live->verdict, "reverted") == 0)
+		return GATE_RECEIPT_FAILED;
+	return GATE_RECEIPT_NONE;
+}
+
+static void gather_upstream(struct engine *engine, const struct environment *environment, struct fleet *fleet,
+			    struct gate_upstream *out)
+{
+	struct arena *arena = &engine->arena;
+	size_t count = environment->servers.count;
+	struct gate_server *servers = ARENA_NEW_ARRAY(arena, count, struct gate_server);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct server_state *state = fleet ? fleet_state(fleet, i) : NULL;
+		const struct err *why = fleet ? fleet_failure(fleet, i) : NULL;
+		const struct server_activation *live = state_live(state);
+		servers[i] = (struct gate_server){
+			.label = environment->servers.items[i].place.text,
+			.reachable = state != NULL,
+			.unreachable_why = state ? NULL : why ? arena_strdup(arena, why->text) : "no connection",
+			.live_release = live ? live->release_hex : NULL,
+			.receipt = receipt_of(live),
+			.receipt_ms = live ? live->verified_at : 0,
+			.edits = -1,
+		};
+		const struct link_results *results = state ? fleet_results(fleet, i) : NULL;
+		if (results && results->scan.live)
+			servers[i].edits = (int64_t)results->scan.edit_count;
+	}
+	*out = (struct gate_upstream){
+		.environment = environment->name,
+		.health_none = environment->delivery.health.kind == HEALTH_NONE,
+		.servers = servers,
+		.server_count = count,
+	};
+}
+
+int plan_judge(struct engine *engine, struct plan *plan, struct fleet *const *upstreams, struct err *err)
+{
+	const struct environment *environment = plan->environment;
+	size_t count = environment->promote_from.count;
+	struct gate_upstream *evidence = ARENA_NEW_ARRAY(&engine->arena, count, struct gate_upstream);
+
+	for (size_t i = 0; i < count; i++)
+		gather_upstream(engine, project_environment(engine->project, environment->promote_from.items[i]),
+				upstreams[i], &evidence[i]);
+	const struct gate_input input = {
+		.environment = environment->name,
+		.release = plan->artifact.hex,
+		.upstreams = evidence,
+		.upstream_count = count,
+		.now_ms = clock_wall_ms(),
+		.who = engine->who,
+		.hotfix = plan->hotfix,
+		.reason = plan->reason,
+	};
+	if (gate_check_all(&engine->arena, &input, &plan->gates, err))
+		return err_wrap(err, "judging the gates of %s", environment->name);
+	for (size_t i = 0; i < plan->gates.count; i++) {
+		const struct gate_verdict *verdict = &plan->gates.items[i];
+		event_emit(&engine->events, "gate",
+			   json_pack("{s:s, s:s, s:b, s:s, s:s}", "gate", verdict->gate->name, "state",
+				     gate_state_name(verdict->state), "overridden", verdict->overridden, "reason",
+				     verdict->reason, "hint", verdict->what_to_do));
+	}
+	return 0;
+}
+
+/* --- as JSON ------------------------------------------------------------------------------ */
+
+static json_t *edits_json(const struct plan_server *server)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < server->edits_kept; i++) {
+		const struct server_edit *edit = &server->edits[i];
+		json_array_append_new(list, json_pack("{s:o, s:s, s:o, s:I}", "path", json_text(slice_of(edit->path)),
+						      "kind", edit->kind, "owner", json_cstr(edit->owner), "modified",
+						      (json_int_t)edit->modified));
+	}
+	return list;
+}
+
+static json_t *servers_json(const struct plan *plan)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < plan->server_count; i++) {
+		const struct plan_server *server = &plan->servers[i];
+		json_t *row = json_pack("{s:s, s:o, s:b, s:I, s:I, s:I, s:o}", "server", server->label, "live",
+					server->live ? json_string(server->live->release_hex) : json_null(), "current",
+					server->current, "files", (json_int_t)server->files_changed, "bytes",
+					(json_int_t)server->bytes_changed, "edit_count", (json_int_t)server->edit_count,
+					"edits", edits_json(server));
+		const struct reload *reload = environment_reload(plan->environment, server->server);
+		json_object_set_new(row, "activation", json_string(server->expect));
+		json_object_set_new(row, "group", json_cstr(server->server->group));
+		json_object_set_new(row, "reload", json_cstr(reload ? reload->text : NULL));
+		if (server->from)
+			json_object_set_new(row, "from", json_string(server->from));
+		json_array_append_new(list, row);
+	}
+	return list;
+}
+
+static json_t *changes_json(const struct plan *plan)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < plan->change_count && json_array_size(list) < PLAN_CHANGES_SHOWN; i++) {
+		const struct manifest_change *change = &plan->changes[i];
+		const struct entry *entry = change->to ? change->to : change->from;
+		if (entry->type != ENTRY_DIR)
+			json_array_append_new(list, json_pack("{s:s, s:o}", "change",
+							      !change->from ? "added"
+							      : !change->to ? "removed"
+									    : "changed",
+							      "path", json_text(entry->path)));
+	}
+	return list;
+}
+
+static json_t *hooks_json(const struct plan *plan)
+{
+	json_t *list = json_array();
+
+	for (size_t p = 0; p < HOOK_POINTS; p++)
+		for (size_t i = 0; i < plan->environment->delivery.hooks.points[p].count; i++) {
+			const struct hook *hook = &plan->environment->delivery.hooks.points[p].items[i];
+			json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o}", "point",
+							      hook_point_name((enum hook_point)p), "run",
+							      json_text(slice_of(hook->run)), "where",
+							      hook->where == HOOK_ONCE ? "once" : "each", "group",
+							      json_cstr(hook->group)));
+		}
+	return list;
+}
+
+json_t *plan_json(struct engine *engine, const struct plan *plan)
+{
+	json_t *commits = json_array(), *gates = json_array();
+
+	for (size_t i = 0; i < plan->commits_shown; i++)
+		json_array_append_new(commits, json_pack("{s:s, s:o, s:o, s:I}", "commit", plan->commits[i].hash, "subject",
+							 json_text(slice_of(plan->commits[i].subject)), "author",
+							 json_text(slice_of(plan->commits[i].author_name)), "at",
+							 (json_int_t)plan->commits[i].committed_ms));
+	for (size_t i = 0; i < plan->gates.count; i++)
+		json_array_append_new(gates,
+				      json_pack("{s:s, s:s, s:b, s:s, s:s}", "gate", plan->gates.items[i].gate->name, "state",
+						gate_state_name(plan->gates.items[i].state), "overridden",
+						plan->gates.items[i].overridden, "reason", plan->gates.items[i].reason,
+						"hint", plan->gates.items[i].what_to_do));
+	json_t *out = json_object();
+	json_object_set_new(out, "project", json_string(engine->project->name));
+	json_object_set_new(out, "environment", json_string(plan->environment->name));
+	json_object_set_new(out, "kind", json_string(deployment_kind_name(plan->kind)));
+	json_object_set_new(out, "release", json_string(plan->artifact.hex));
+	json_object_set_new(out, "release_from", json_string(plan->artifact.from));
+	json_object_set_new(out, "built", json_boolean(plan->artifact.built));
+	json_object_set_new(out, "config", json_string(plan->config_hex));
+	json_object_set_new(out, "commit", json_string(plan->artifact.commit));
+	json_object_set_new(out, "ref", json_string(plan->artifact.ref));
+	json_object_set_new(out, "subject", json_text(slice_of(plan->artifact.subject)));
+	json_object_set_new(out, "plan", json_string(plan->digest_hex));
+	json_object_set_new(out, "current", json_boolean(plan->current));
+	json_object_set_new(out, "foreign", json_boolean(plan->foreign));
+	json_object_set_new(out, "gates_open", json_boolean(plan->gates.count == 0 || plan->gates.open));
+	json_object_set_new(out, "gates", gates);
+	json_object_set_new(out, "commits", commits);
+	json_object_set_new(out, "commits_total", json_integer((json_int_t)plan->commits_total));
+	json_object_set_new(out, "commits_back", json_integer((json_int_t)plan->commits_back));
+	json_object_set_new(out, "changes", changes_json(plan));
+	json_object_set_new(out, "changes_total", json_integer((json_int_t)plan->change_count));
+	json_object_set_new(out, "servers", servers_json(plan));
+	json_object_set_new(out, "hooks", hooks_json(plan));
+	return out;
+}

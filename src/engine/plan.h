@@ -1,0 +1,56 @@
+/* The plan: what a deployment would do, in full, before it does anything. It has a
+ * digest; a deployment starts only while what it expects still holds (each server
+ * checks its own part under its lease). */
+#pragma once
+
+#include "engine/artifact.h"
+#include "gate/gate.h"
+#include "model/deployment.h"
+
+struct plan_server {
+	const struct server *server;
+	const char *label, *key;
+	const char *expect;               /* live activation now; "" for none */
+	const char *from;                 /* rollback: the kept activation; NULL */
+	const struct server_activation *live; /* NULL: none of ours */
+	const struct server_edit *edits;  /* hand edits in the live activation */
+	size_t edits_kept;
+	uint64_t edit_count;
+	bool current;                     /* has release and config live and good already */
+	uint64_t files_changed, bytes_changed; /* against what is live; everything when nothing is */
+};
+
+struct plan {
+	char id[DEPLOYMENT_ID_LEN + 1];
+	enum deployment_kind kind;
+	bool hotfix;
+	const char *reason;
+	const struct environment *environment;
+	struct artifact artifact;
+	char config_hex[DIGEST_HEX_LEN + 1];
+	struct plan_server *servers;
+	size_t server_count;
+	struct gate_verdicts gates;       /* count 0 for a rollback */
+	bool current;                     /* nothing to do on any server */
+	bool foreign;                     /* `current` of some server shows something not ours */
+	/* Against the release that is live on the first server. */
+	struct commit *commits;           /* newest first, at most 20 */
+	size_t commits_shown;
+	uint64_t commits_total;
+	uint64_t commits_back;            /* commits that are live and would go */
+	struct manifest_change *changes;
+	size_t change_count;
+	char digest_hex[DIGEST_HEX_LEN + 1];
+};
+
+enum { PLAN_COMMITS_MAX = 20, PLAN_CHANGES_SHOWN = 200 };
+
+/* `fleet` is connected to all servers of the environment; looks for hand edits. */
+int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,
+	      const struct artifact *artifact, struct fleet *fleet, struct plan *plan, struct err *err) CHECKED;
+/* Gathers the evidence and asks all gates; plan->gates holds the verdicts. */
+int plan_judge(struct engine *engine, struct plan *plan, struct fleet *const *upstreams, struct err *err) CHECKED;
+/* As --json and `plan` show it. A new reference. */
+json_t *plan_json(struct engine *engine, const struct plan *plan);
+/* Every server must have been reached; err names those that were not. */
+int plan_need_all(const struct environment *environment, struct fleet *fleet, struct err *err) CHECKED;

@@ -1,0 +1,29 @@
+/* Carrying a plan out: prepare(all) → decide → activate(all) → reload → verify →
+ * record, and the way back. Reads top-down in rollout.c. */
+#pragma once
+
+#include "engine/plan.h"
+
+struct rollout_options {
+	int64_t wait_ms;  /* for a lease somebody else holds; 0: refuse at once */
+	bool take_over;
+};
+
+struct rollout {
+	enum deployment_outcome outcome;
+	bool went_back;
+	struct deployment_server *servers; /* one a server of the plan */
+	size_t server_count;
+};
+
+/* 0 when the new activation is live everywhere. Otherwise err says what happened:
+ * ERR_FAILED (servers untouched or restored), ERR_MIXED, ERR_CONFLICT,
+ * ERR_INTERRUPTED; *out always says where every server stands. */
+int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fleet,
+		const struct rollout_options *options, struct rollout *out, struct err *err) CHECKED;
+
+/* Finishes or takes back what an interrupted deployment left on these servers:
+ * forward when it was decided, back otherwise. *did_out: something was done, the
+ * fleet must be connected anew. Servers without anything pending are left alone. */
+int rollout_recover(struct engine *engine, const struct environment *environment, struct fleet *fleet,
+		    const struct rollout_options *options, bool *did_out, struct err *err) CHECKED;
