@@ -17,12 +17,27 @@ static void on_signal(int number)
 		_exit(ERR_INTERRUPTED);
 }
 
+static struct sigaction earlier_int, earlier_term;
+static bool watching;
+
 void engine_watch_signals(void)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	if (watching)
+		return;
+	watching = true;
+	sigaction(SIGINT, &action, &earlier_int);
+	sigaction(SIGTERM, &action, &earlier_term);
+}
+
+void engine_release_signals(void)
+{
+	if (!watching)
+		return;
+	watching = false;
+	sigaction(SIGINT, &earlier_int, NULL);
+	sigaction(SIGTERM, &earlier_term, NULL);
 }
 
 bool engine_stopped(void) { return stop_signals > 0; }

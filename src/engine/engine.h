@@ -29,7 +29,8 @@ void engine_close(struct engine *engine); /* cleanup function */
  * the mirror has and says so. */
 int engine_source(struct engine *engine, bool fetch, struct source **out, struct err *err) CHECKED;
 
-/* SIGINT and SIGTERM set a flag until engine_close; for steps without a fleet. A
- * second one ends the program at once. */
+/* SIGINT and SIGTERM set a flag, a second one ends the program at once: for fetching
+ * and building. Releasing gives them back to whom they belonged (a fleet). */
 void engine_watch_signals(void);
+void engine_release_signals(void);
 bool engine_stopped(void);

@@ -81,12 +81,17 @@ const char *server_label(struct arena *arena, const struct server *server)
 
 const char *server_key(struct arena *arena, const struct server *server) { return place_key(arena, &server->place); }
 
-const struct server_activation *state_live(const struct server_state *state)
+const struct server_activation *state_activation(const struct server_state *state, const char *name)
 {
 	for (size_t i = 0; state && i < state->activation_count; i++)
-		if (strcmp(state->activations[i].name, state->hello.live) == 0)
+		if (strcmp(state->activations[i].name, name) == 0)
 			return &state->activations[i];
 	return NULL;
+}
+
+const struct server_activation *state_live(const struct server_state *state)
+{
+	return state ? state_activation(state, state->hello.live) : NULL;
 }
 
 bool activation_is_good(const struct server_activation *activation)

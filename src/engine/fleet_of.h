@@ -13,7 +13,9 @@ int fleet_of_environment(struct engine *engine, const struct environment *enviro
 const char *server_label(struct arena *arena, const struct server *server);
 const char *server_key(struct arena *arena, const struct server *server);
 
-/* The live activation in a server's state; NULL: none of ours. */
+/* The activation of that name in a server's state; NULL: none. */
+const struct server_activation *state_activation(const struct server_state *state, const char *name);
+/* The one that was live when the server greeted us; NULL: none of ours. */
 const struct server_activation *state_live(const struct server_state *state);
 /* "live" or "verified": an activation one may go back to. */
 bool activation_is_good(const struct server_activation *activation);

@@ -110,11 +110,13 @@ static void name_plan(struct engine *engine, struct plan *plan)
 				   hook->group ? hook->group : "-", hook->as ? hook->as : "-", hook->run);
 		}
 	for (size_t i = 0; i < plan->server_count; i++) {
-		const struct reload *reload = environment_reload(plan->environment, plan->servers[i].server);
-		buf_printf(&text, "server %s expect %s from %s reload %s\n", plan->servers[i].key,
+		buf_printf(&text, "server %s expect %s from %s\n", plan->servers[i].key,
 			   *plan->servers[i].expect ? plan->servers[i].expect : "-",
-			   plan->servers[i].from ? plan->servers[i].from : "-", reload ? reload->text : "-");
+			   plan->servers[i].from ? plan->servers[i].from : "-");
 	}
+	for (size_t i = 0; i < delivery->reload.count; i++)
+		buf_printf(&text, "reload %s %s\n", delivery->reload.items[i].group ? delivery->reload.items[i].group : "-",
+			   delivery->reload.items[i].text);
 	digest_of(buf_slice(&text), &digest);
 	digest_to_hex(&digest, plan->digest_hex);
 }
@@ -124,14 +126,14 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 {
 	struct arena *arena = &engine->arena;
 
-	*plan = (struct plan){
-		.kind = kind,
-		.environment = environment,
-		.artifact = *artifact,
-		.server_count = environment->servers.count,
-		.servers = ARENA_NEW_ARRAY(arena, environment->servers.count, struct plan_server),
-	};
-	deployment_make_id(clock_wall_ms(), plan->id);
+	plan->kind = kind;
+	plan->environment = environment;
+	plan->artifact = *artifact;
+	plan->current = plan->foreign = false;
+	plan->commits_shown = plan->change_count = 0;
+	plan->commits_total = plan->commits_back = 0;
+	plan->server_count = environment->servers.count;
+	plan->servers = ARENA_NEW_ARRAY(arena, plan->server_count, struct plan_server);
 	digest_to_hex(&environment->values.digest, plan->config_hex);
 	if (plan_need_all(environment, fleet, err))
 		return -1;
@@ -146,8 +148,8 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 		server->server = &environment->servers.items[i];
 		server->label = server->server->place.text;
 		server->key = server_key(arena, server->server);
-		server->expect = state->hello.live;
-		server->live = state_live(state);
+		server->expect = scan->live;
+		server->live = state_activation(state, scan->live);
 		server->edits = scan->edits;
 		server->edits_kept = scan->edits_kept;
 		server->edit_count = scan->edit_count;
@@ -273,10 +275,14 @@ static json_t *servers_json(const struct plan *plan)
 					server->current, "files", (json_int_t)server->files_changed, "bytes",
 					(json_int_t)server->bytes_changed, "edit_count", (json_int_t)server->edit_count,
 					"edits", edits_json(server));
-		const struct reload *reload = environment_reload(plan->environment, server->server);
+		json_t *reloads = json_array();
+		for (size_t r = 0; r < plan->environment->delivery.reload.count; r++)
+			if (server_in_group(server->server, plan->environment->delivery.reload.items[r].group))
+				json_array_append_new(reloads,
+						      json_string(plan->environment->delivery.reload.items[r].text));
 		json_object_set_new(row, "activation", json_string(server->expect));
 		json_object_set_new(row, "group", json_cstr(server->server->group));
-		json_object_set_new(row, "reload", json_cstr(reload ? reload->text : NULL));
+		json_object_set_new(row, "reload", reloads);
 		if (server->from)
 			json_object_set_new(row, "from", json_string(server->from));
 		json_array_append_new(list, row);

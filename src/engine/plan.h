@@ -6,6 +6,7 @@
 #include "engine/artifact.h"
 #include "gate/gate.h"
 #include "model/deployment.h"
+#include "model/deployment_server.h"
 
 struct plan_server {
 	const struct server *server;
@@ -45,7 +46,8 @@ struct plan {
 
 enum { PLAN_COMMITS_MAX = 20, PLAN_CHANGES_SHOWN = 200 };
 
-/* `fleet` is connected to all servers of the environment; looks for hand edits. */
+/* `fleet` is connected to all servers of the environment; looks at what is live there
+ * now and for hand edits. *plan keeps its id, hotfix, reason and gates. */
 int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,
 	      const struct artifact *artifact, struct fleet *fleet, struct plan *plan, struct err *err) CHECKED;
 /* Gathers the evidence and asks all gates; plan->gates holds the verdicts. */

@@ -181,28 +181,28 @@ static int activate(struct run *run, struct err *err)
 	return fleet_activate(run->fleet, run->which, each, err);
 }
 
-/* Reloads every server by its group's kind. `away` names what must not run any more. */
-static int reload(struct run *run, const char *const *away, struct err *err)
+/* One kind of reload on the servers of its group. `away` names, per server, the
+ * activation no process may run from any more. */
+static int reload_group(struct run *run, const struct reload *kind, const char *const *away, struct err *err)
 {
 	struct arena *arena = &run->engine->arena;
 	struct reload_request *each = ARENA_NEW_ARRAY(arena, run->count, struct reload_request);
-	bool *which = ARENA_NEW_ARRAY(arena, run->count, bool);
+	bool *which = servers_of_group(arena, run->environment, kind->group, false);
 	bool any = false;
 
 	for (size_t i = 0; i < run->count; i++) {
-		const struct reload *kind = environment_reload(run->environment, &run->environment->servers.items[i]);
-		which[i] = takes_part(run, i) && kind != NULL && kind->kind != RELOAD_NONE;
+		which[i] = which[i] && takes_part(run, i);
 		any = any || which[i];
 		each[i] = (struct reload_request){
 			.deployment = run->deployment,
-			.spec = kind ? kind->text : "none",
+			.spec = kind->text,
 			.away_from = away[i],
 			.timeout_ms = RELOAD_TIMEOUT_MS,
 		};
 	}
 	if (!any)
 		return 0;
-	event_step(&run->engine->events, "reload", NULL);
+	event_step(&run->engine->events, "reload", kind->text);
 	if (fleet_reload(run->fleet, which, each, err))
 		return err_wrap(err, "reload");
 	for (size_t i = 0; i < run->count; i++) {
@@ -210,6 +210,16 @@ static int reload(struct run *run, const char *const *away, struct err *err)
 		if (which[i] && results && strcmp(results->reload.proved, "proved") != 0)
 			event_note(&run->engine->events, "warn", "%s: reload %s: %s",
 				   run->environment->servers.items[i].place.text, results->reload.proved, results->reload.why);
+	}
+	return 0;
+}
+
+static int reload(struct run *run, const char *const *away, struct err *err)
+{
+	for (size_t i = 0; i < run->environment->delivery.reload.count; i++) {
+		const struct reload *kind = &run->environment->delivery.reload.items[i];
+		if (kind->kind != RELOAD_NONE && reload_group(run, kind, away, err))
+			return -1;
 	}
 	return 0;
 }
@@ -663,6 +673,24 @@ static struct run begin_run(struct engine *engine, const struct environment *env
 	return run;
 }
 
+int rollout_lease(struct engine *engine, const struct environment *environment, struct fleet *fleet,
+		  const char *deployment, const struct rollout_options *options, bool *moved_out, struct err *err)
+{
+	struct run run = begin_run(engine, environment, fleet, deployment, options);
+
+	*moved_out = false;
+	event_step(&engine->events, "lease", NULL);
+	if (fleet_lease(fleet, NULL, &run.lease, err))
+		return -1;
+	for (size_t i = 0; i < run.count; i++) {
+		const struct server_state *state = fleet_state(fleet, i);
+		/* Ours is the next epoch unless there was another in between. */
+		if (fleet_results(fleet, i)->lease.epoch != state->hello.epoch + 1 || state->pending)
+			*moved_out = true;
+	}
+	return 0;
+}
+
 int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fleet,
 		const struct rollout_options *options, struct rollout *out, struct err *err)
 {
@@ -671,11 +699,6 @@ int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fl
 	fill_rows(&run, plan, out);
 	for (size_t i = 0; i < run.count; i++)
 		run.previous[i] = plan->servers[i].expect;
-	event_step(&engine->events, "lease", NULL);
-	if (fleet_lease(fleet, NULL, &run.lease, err)) {
-		out->outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_REFUSED;
-		return -1;
-	}
 	if (prepare_all(&run, plan, out, err))
 		return fail_before_decision(&run, out, err);
 	if (decide(&run, "commit", NULL, err)) {
@@ -766,7 +789,7 @@ static int find_decision(struct run *run, const struct server_pending *pending, 
 
 static int recover_one(struct run *run, const struct server_pending *first, bool *which, struct err *err)
 {
-	const char *decision;
+	const char *decision = NULL;
 
 	for (size_t i = 0; i < run->count; i++) {
 		const struct server_state *state = fleet_state(run->fleet, i);
@@ -793,13 +816,9 @@ static int recover_one(struct run *run, const struct server_pending *first, bool
 	if (finish(run, err) == 0)
 		return 0;
 	struct err why = *err;
-	/* The decision may have to be changed on a server that had finished. */
-	bool *all = ARENA_NEW_ARRAY(&run->engine->arena, run->count, bool);
-	memcpy(all, which, run->count * sizeof(*all));
-	if (!which[run->decision_server]) {
-		*err = why;
+	/* A decision server that has finished already cannot take it back for the others. */
+	if (!which[run->decision_server])
 		return err_wrap(err, "finishing the interrupted deployment %s", run->deployment);
-	}
 	if (go_back(run, why.text, err))
 		return -1;
 	event_note(&run->engine->events, "warn", "the interrupted deployment %s did not pass and was taken back: %s",

@@ -16,11 +16,17 @@ struct rollout {
 	size_t server_count;
 };
 
-/* 0 when the new activation is live everywhere. Otherwise err says what happened:
+/* The fleet must hold the leases (rollout_lease). 0 when the new activation is live everywhere. Otherwise err says what happened:
  * ERR_FAILED (servers untouched or restored), ERR_MIXED, ERR_CONFLICT,
  * ERR_INTERRUPTED; *out always says where every server stands. */
 int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fleet,
 		const struct rollout_options *options, struct rollout *out, struct err *err) CHECKED;
+
+/* Takes the lease on every server. *moved_out: somebody else held one since the
+ * servers greeted us, so a plan made before must be made again. */
+int rollout_lease(struct engine *engine, const struct environment *environment, struct fleet *fleet,
+		  const char *deployment, const struct rollout_options *options, bool *moved_out,
+		  struct err *err) CHECKED;
 
 /* Finishes or takes back what an interrupted deployment left on these servers:
  * forward when it was decided, back otherwise. *did_out: something was done, the

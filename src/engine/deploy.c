@@ -1,0 +1,331 @@
+#include "engine/deploy.h"
+
+#include "engine/history.h"
+#include "engine/rollout.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STALE_AFTER_MS = 20000 };
+
+/* One deployment from the request to its end; freed by close_job. */
+struct job {
+	struct engine *engine;
+	const struct deploy_request *request;
+	const struct environment *environment;
+	struct fleet *fleet;
+	struct fleet **upstreams; /* one per promote_from; NULL where not connected */
+	struct fleet *from;       /* promote: borrowed from upstreams */
+	struct rollout_options options;
+	struct artifact artifact;
+	struct plan plan;
+	struct rollout rollout;
+	struct history history;
+};
+
+static void close_job(struct job *job)
+{
+	for (size_t i = 0; job->upstreams && i < job->environment->promote_from.count; i++)
+		fleet_close(&job->upstreams[i]);
+	fleet_close(&job->fleet);
+}
+
+/* --- servers ----------------------------------------------------------------------- */
+
+static int open_target(struct job *job, struct err *err)
+{
+	fleet_close(&job->fleet);
+	/* Which servers could not be reached is told by name, once, in one error. */
+	if (fleet_of_environment(job->engine, job->environment, job->request->dry_run, &job->fleet, err) && !job->fleet)
+		return -1;
+	if (fleet_interrupted(job->fleet))
+		return err_set(err, ERR_INTERRUPTED, "interrupted");
+	err_clear(err);
+	return plan_need_all(job->environment, job->fleet, err);
+}
+
+static int open_upstreams(struct job *job, struct err *err)
+{
+	const struct environment *environment = job->environment;
+	size_t count = environment->promote_from.count;
+
+	job->upstreams = ARENA_NEW_ARRAY(&job->engine->arena, count, struct fleet *);
+	if (job->request->kind == DEPLOYMENT_ROLLBACK)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		const char *name = environment->promote_from.items[i];
+		const struct environment *upstream = project_environment(job->engine->project, name);
+		struct err unreachable = ERR_INIT;
+		/* A server that is not there is evidence too: the gate says what it means. */
+		if (fleet_of_environment(job->engine, upstream, true, &job->upstreams[i], &unreachable) &&
+		    !job->upstreams[i]) {
+			*err = unreachable;
+			return err_wrap(err, "%s", name);
+		}
+		err_clear(&unreachable);
+		if (fleet_scan(job->upstreams[i], NULL, false, &unreachable))
+			event_note(&job->engine->events, "warn", "%s: %s", name, unreachable.text);
+		if (job->request->from && strcmp(job->request->from, name) == 0)
+			job->from = job->upstreams[i];
+	}
+	return 0;
+}
+
+/* What an interrupted deployment left is put in order first. */
+static int recover(struct job *job, struct err *err)
+{
+	bool did = false;
+
+	if (job->request->dry_run)
+		return 0;
+	if (rollout_recover(job->engine, job->environment, job->fleet, &job->options, &did, err))
+		return -1;
+	return did ? open_target(job, err) : 0;
+}
+
+/* --- what is deployed ----------------------------------------------------------------- */
+
+static int check_promotion(struct job *job, struct err *err)
+{
+	const struct environment *environment = job->environment;
+	const struct environment *from;
+	AUTO(buf_free) struct buf allowed = BUF_INIT(4096);
+
+	if (!job->request->from)
+		return 0;
+	if (project_find_environment(job->engine->project, job->request->from, &from, err))
+		return -1;
+	for (size_t i = 0; i < environment->promote_from.count; i++) {
+		if (strcmp(environment->promote_from.items[i], job->request->from) == 0)
+			return 0;
+		buf_printf(&allowed, "%s%s", i ? ", " : "", environment->promote_from.items[i]);
+	}
+	err_set(err, ERR_USER, "%s is not promoted from %s", environment->name, job->request->from);
+	return allowed.len ? err_hint(err, "its promote_from is: %s", buf_str(&allowed))
+			   : err_hint(err, "it has no promote_from in %s", job->engine->project->file);
+}
+
+static int choose_artifact(struct job *job, struct err *err)
+{
+	const struct deploy_request *request = job->request;
+	size_t count = 0, upstream_count = job->environment->promote_from.count;
+	struct fleet **fleets = ARENA_NEW_ARRAY(&job->engine->arena, upstream_count + 1, struct fleet *);
+
+	fleets[count++] = job->fleet;
+	for (size_t i = 0; i < upstream_count; i++)
+		fleets[count++] = job->upstreams[i];
+	/* An environment that is only promoted to takes what is live before it. */
+	bool promoted_only = !request->ref && !request->release && !job->environment->ref &&
+			     job->environment->deploy_on.kind == TRIGGER_MANUAL && upstream_count == 1;
+	if (request->from || promoted_only) {
+		const char *name = request->from ? request->from : job->environment->promote_from.items[0];
+		struct fleet *from = job->from ? job->from : job->upstreams[0];
+		if (artifact_of_fleet(job->engine, project_environment(job->engine->project, name), from, &job->artifact,
+				      err))
+			return -1;
+	} else if (request->release) {
+		if (artifact_of_release(job->engine, request->release, fleets, count, &job->artifact, err))
+			return -1;
+	} else {
+		return artifact_of_ref(job->engine, job->environment, request->ref, job->fleet, &job->artifact, err);
+	}
+	/* For a plan, only what is compared would be fetched; nothing needs to be. */
+	return request->dry_run ? 0 : artifact_fetch(job->engine, &job->artifact, fleets, count, err);
+}
+
+/* Per server the kept activation a rollback goes back to. */
+static const struct server_activation *way_back(const struct server_state *state, const char *deployment,
+						const struct digest *release)
+{
+	const struct server_activation *live = state_live(state);
+
+	for (size_t i = 0; i < state->activation_count; i++) {
+		const struct server_activation *candidate = &state->activations[i];
+		struct slice id = slice_of(candidate->deployment);
+		bool wanted = deployment ? slice_is(id, deployment) || slice_ends_with(id, deployment) ||
+						   slice_starts_with(id, deployment)
+			      : release  ? digest_equal(&candidate->release, release)
+					 : live && candidate->number < live->number &&
+						   !digest_equal(&candidate->release, &live->release);
+		if (wanted && activation_is_good(candidate) && candidate != live)
+			return candidate;
+	}
+	return NULL;
+}
+
+static int choose_way_back(struct job *job, const char **from, struct err *err)
+{
+	const struct server_activation *first = NULL;
+
+	for (size_t i = 0; i < fleet_count(job->fleet); i++) {
+		const struct server_state *state = fleet_state(job->fleet, i);
+		const char *label = job->environment->servers.items[i].place.text;
+		/* A server that came later may have it under another deployment: then by its release. */
+		const struct server_activation *found = way_back(state, job->request->to, NULL);
+		if (first && (!found || !digest_equal(&found->release, &first->release)))
+			found = way_back(state, NULL, &first->release);
+		if (!found && job->request->to) {
+			err_set(err, ERR_NOT_FOUND, "%s keeps no good activation of deployment %s", label, job->request->to);
+			return err_hint(err, "`lockstep log` lists deployments; a server keeps the last %lld good ones",
+					(long long)job->environment->delivery.keep);
+		}
+		if (!found) {
+			err_set(err, ERR_NOT_FOUND, "%s keeps no earlier good activation of another release to go back to", label);
+			return err_hint(err, "deploy an earlier commit instead: `lockstep deploy %s --ref REF`",
+					job->environment->name);
+		}
+		if (!first)
+			first = found;
+		from[i] = found->name;
+	}
+	job->artifact = (struct artifact){
+		.release = first->release,
+		.commit = first->commit,
+		.ref = "",
+		.subject = first->subject,
+		.author = "",
+		.tree = "",
+		.recipe = "",
+		.build_key = "",
+		.platform = "",
+		.log = "",
+		.from = "kept on the servers",
+	};
+	snprintf(job->artifact.hex, sizeof(job->artifact.hex), "%s", first->release_hex);
+	return 0;
+}
+
+/* --- the plan ---------------------------------------------------------------------------- */
+
+static int make_plan(struct job *job, const char *const *from, struct err *err)
+{
+	if (plan_make(job->engine, job->environment, job->request->kind, &job->artifact, job->fleet, &job->plan, err))
+		return -1;
+	for (size_t i = 0; from && i < job->plan.server_count; i++)
+		job->plan.servers[i].from = from[i];
+	/* Going back to the bytes one has is still asked for when edits are to go. */
+	for (size_t i = 0; i < job->plan.server_count; i++)
+		for (size_t e = 0; e < job->plan.servers[i].edits_kept; e++)
+			event_emit(&job->engine->events, "edit",
+				   json_pack("{s:s, s:o, s:s, s:o, s:I}", "server", job->plan.servers[i].label, "path",
+					     json_text(slice_of(job->plan.servers[i].edits[e].path)), "kind",
+					     job->plan.servers[i].edits[e].kind, "owner",
+					     json_cstr(job->plan.servers[i].edits[e].owner), "modified",
+					     (json_int_t)job->plan.servers[i].edits[e].modified));
+	return 0;
+}
+
+static int judge(struct job *job, struct err *err)
+{
+	job->plan.environment = job->environment;
+	job->plan.artifact = job->artifact;
+	job->plan.hotfix = job->request->hotfix;
+	job->plan.reason = job->request->reason;
+	if (job->request->kind == DEPLOYMENT_ROLLBACK)
+		return 0;
+	return plan_judge(job->engine, &job->plan, job->upstreams, err);
+}
+
+static json_t *result_json(struct job *job)
+{
+	json_t *out = plan_json(job->engine, &job->plan);
+	json_t *servers = json_array();
+
+	json_object_set_new(out, "deployment", json_string(job->plan.id));
+	json_object_set_new(out, "dry_run", json_boolean(job->request->dry_run));
+	if (job->rollout.outcome)
+		json_object_set_new(out, "outcome", json_string(deployment_outcome_name(job->rollout.outcome)));
+	for (size_t i = 0; i < job->rollout.server_count; i++) {
+		const struct deployment_server *row = &job->rollout.servers[i];
+		json_array_append_new(servers, json_pack("{s:s, s:s, s:o, s:o, s:I, s:I}", "server", row->label, "verdict",
+							 server_verdict_name(row->verdict), "previous",
+							 json_cstr(row->previous), "activation", json_cstr(row->activation),
+							 "files", (json_int_t)row->files, "bytes", (json_int_t)row->bytes));
+	}
+	json_object_set_new(out, "results", servers);
+	return out;
+}
+
+/* --- top down ------------------------------------------------------------------------------- */
+
+static int plan_and_run(struct job *job, struct err *err)
+{
+	const char **from = NULL;
+	bool moved;
+
+	if (check_promotion(job, err) || open_target(job, err) || recover(job, err) || open_upstreams(job, err))
+		return -1;
+	int64_t begun = clock_mono_ms();
+	if (job->request->kind == DEPLOYMENT_ROLLBACK) {
+		from = ARENA_NEW_ARRAY(&job->engine->arena, fleet_count(job->fleet), const char *);
+		if (choose_way_back(job, from, err))
+			return -1;
+	} else if (choose_artifact(job, err)) {
+		return -1;
+	}
+	engine_release_signals();
+	if (engine_stopped())
+		return err_set(err, ERR_INTERRUPTED, "interrupted; no server was touched");
+	/* A long build outlasts the agents' patience: connect anew. */
+	if (clock_mono_ms() - begun > STALE_AFTER_MS && open_target(job, err))
+		return -1;
+	if (judge(job, err) || make_plan(job, from, err))
+		return -1;
+	history_planned(&job->history, &job->plan);
+	if (job->request->dry_run)
+		return 0;
+	if (job->plan.gates.count && gate_require_open(&job->plan.gates, err)) {
+		job->rollout.outcome = OUTCOME_REFUSED;
+		return -1;
+	}
+	if (job->plan.current && !from) {
+		job->rollout.outcome = OUTCOME_UNCHANGED;
+		return 0;
+	}
+	if (rollout_lease(job->engine, job->environment, job->fleet, job->plan.id, &job->options, &moved, err)) {
+		job->rollout.outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_REFUSED;
+		return -1;
+	}
+	if (moved && make_plan(job, from, err))
+		return -1;
+	if (job->plan.current && !from) {
+		job->rollout.outcome = OUTCOME_UNCHANGED;
+		return 0;
+	}
+	return rollout_run(job->engine, &job->plan, job->fleet, &job->options, &job->rollout, err);
+}
+
+int deploy_run(struct engine *engine, const struct deploy_request *request, json_t **out, struct err *err)
+{
+	struct job job = {
+		.engine = engine,
+		.request = request,
+		.options = { .wait_ms = request->wait_ms, .take_over = request->take_over },
+	};
+
+	if (request->hotfix && (!request->reason || !*request->reason)) {
+		err_set(err, ERR_USER, "--hotfix needs --reason");
+		return err_hint(err, "say why the order is left out; it is written to every server's journal");
+	}
+	if (project_find_environment(engine->project, request->environment, &job.environment, err))
+		return -1;
+	deployment_make_id(clock_wall_ms(), job.plan.id);
+	if (!request->dry_run && history_begin(&job.history, engine, request, job.plan.id, err))
+		return -1;
+	int result = plan_and_run(&job, err);
+	if (result && !job.rollout.outcome)
+		job.rollout.outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED
+				      : err->code == ERR_MIXED	    ? OUTCOME_UNKNOWN
+								    : OUTCOME_FAILED;
+	if (!request->dry_run) {
+		history_end(&job.history, &job.plan, &job.rollout, result ? err : NULL);
+		if (job.plan.servers)
+			history_seen(engine, job.environment, job.fleet, result == 0 ? &job.plan : NULL);
+	}
+	if (job.plan.servers)
+		*out = result_json(&job);
+	close_job(&job);
+	return result;
+}
