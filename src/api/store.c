@@ -59,7 +59,8 @@ const struct operation operation_store_verify = {
 
 /* --- gc ----------------------------------------------------------------------------- */
 
-enum { KEEP_DEPLOYMENTS = 200, DEFAULT_AGE_MS = 30 * 86400000LL };
+enum { KEEP_DEPLOYMENTS = 200 };
+static const int64_t default_age_ms = INT64_C(30) * 86400000;
 
 struct keeping {
 	struct map kept; /* hex names */
@@ -120,7 +121,7 @@ static int run_gc(struct engine *engine, const json_t *in, json_t **out, struct 
 	struct store_gc_result result;
 	bool dry_run = input_flag(in, "dry_run");
 
-	int collected = collect(engine, input_int(in, "older_than", DEFAULT_AGE_MS), &keeping, err);
+	int collected = collect(engine, input_int(in, "older_than", default_age_ms), &keeping, err);
 	kept = keeping.kept;
 	if (collected)
 		return -1;

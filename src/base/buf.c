@@ -141,7 +141,7 @@ static bool is_harmful(struct slice character)
 	}
 }
 
-void buf_put_printable(struct buf *buf, struct slice s)
+static void put_escaped(struct buf *buf, struct slice s, bool quotes)
 {
 	while (s.len) {
 		size_t len = slice_utf8_len(s);
@@ -150,10 +150,13 @@ void buf_put_printable(struct buf *buf, struct slice s)
 			for (size_t i = 0; i < character.len; i++)
 				buf_printf(buf, "\\x%02x", (unsigned char)character.ptr[i]);
 		} else {
-			if (*character.ptr == '"' || *character.ptr == '\\')
+			if (quotes && (*character.ptr == '"' || *character.ptr == '\\'))
 				buf_putc(buf, '\\');
 			buf_put_slice(buf, character);
 		}
 		s = slice_skip(s, character.len);
 	}
 }
+
+void buf_put_printable(struct buf *buf, struct slice s) { put_escaped(buf, s, true); }
+void buf_put_visible(struct buf *buf, struct slice s) { put_escaped(buf, s, false); }

@@ -39,3 +39,5 @@ int buf_check(const struct buf *buf, const char *what, struct err *err) CHECKED;
  * that turn the writing direction as \xNN, quotes and backslashes with a backslash
  * before them; a file name can never forge a line or a colour. */
 void buf_put_printable(struct buf *buf, struct slice s);
+/* The same with quotes and backslashes as they are, for whole messages and columns. */
+void buf_put_visible(struct buf *buf, struct slice s);

@@ -31,7 +31,7 @@ static void put_lines(struct buf *out, const char *text, const char *indent)
 		struct slice line = slice_cut(&rest, '\n');
 		if (!first)
 			buf_printf(out, "\n%s", indent);
-		buf_put_printable(out, line);
+		buf_put_visible(out, line);
 	}
 	buf_putc(out, '\n');
 }

@@ -63,7 +63,7 @@ static void draw_bar(struct progress *p, const struct bar *bar)
 
 	buf_puts(&line, "  ");
 	size_t before = line.len;
-	buf_put_printable(&line, slice_of(bar->server));
+	buf_put_visible(&line, slice_of(bar->server));
 	while (line.len - before < 20)
 		buf_putc(&line, ' ');
 	buf_printf(&line, " %-10.10s ", bar->step);
@@ -115,7 +115,7 @@ static void say(struct progress *p, enum style style, const char *head, const ch
 	buf_puts(&line, head);
 	buf_puts(&line, style_end(p->terminal.colour_err, style));
 	if (*server) {
-		buf_put_printable(&line, slice_of(server));
+		buf_put_visible(&line, slice_of(server));
 		buf_puts(&line, *text ? ": " : "");
 	}
 	/* Lines of a text stay lines. */
@@ -124,7 +124,7 @@ static void say(struct progress *p, enum style style, const char *head, const ch
 		struct slice part = slice_cut(&rest, '\n');
 		if (!first)
 			buf_puts(&line, "\n  ");
-		buf_put_printable(&line, part);
+		buf_put_visible(&line, part);
 	}
 	erase(p);
 	fprintf(stderr, "%s\n", buf_str(&line));

@@ -11,12 +11,12 @@ struct page {
 static void styled(struct page *page, enum style style, const char *text)
 {
 	buf_puts(page->out, style_begin(page->colour, style));
-	buf_put_printable(page->out, slice_of(text));
+	buf_put_visible(page->out, slice_of(text));
 	buf_puts(page->out, style_end(page->colour, style));
 }
 
 /* Foreign text is always printed escaped. */
-static void plain(struct page *page, const char *text) { buf_put_printable(page->out, slice_of(text)); }
+static void plain(struct page *page, const char *text) { buf_put_visible(page->out, slice_of(text)); }
 
 static const char *str(const json_t *object, const char *key)
 {
@@ -36,7 +36,7 @@ static void pad(struct page *page, size_t written, size_t width)
 static size_t column(struct page *page, enum style style, const char *text, size_t width)
 {
 	size_t before = page->out->len;
-	buf_put_printable(page->out, slice_of(text));
+	buf_put_visible(page->out, slice_of(text));
 	size_t written = page->out->len - before;
 	if (style != STYLE_PLAIN && page->colour) {
 		page->out->len = before;

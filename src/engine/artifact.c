@@ -55,6 +55,24 @@ static int diagnose(struct diags *diags, const char *what, struct err *err)
 	return err_set(err, ERR_USER, "%s:\n%.*s", what, SLICE_ARG(shown));
 }
 
+/* Hooks around the build are commands of the build, in the same sandbox. */
+static void add_build_hooks(struct arena *arena, const struct project *project, struct project_build *build)
+{
+	const struct hook_list *before = &project->deploy.hooks.points[HOOK_BEFORE_BUILD];
+	const struct hook_list *after = &project->deploy.hooks.points[HOOK_AFTER_BUILD];
+	size_t count = before->count + build->run.count + after->count, at = 0;
+	const char **commands = ARENA_NEW_ARRAY(arena, count, const char *);
+
+	for (size_t i = 0; i < before->count; i++)
+		commands[at++] = before->items[i].run;
+	for (size_t i = 0; i < build->run.count; i++)
+		commands[at++] = build->run.items[i];
+	for (size_t i = 0; i < after->count; i++)
+		commands[at++] = after->items[i].run;
+	build->run.items = commands;
+	build->run.count = count;
+}
+
 /* The build of a commit is the one its own lockstep.yml describes, so that the same
  * commit always gives the same release; the file at hand serves when the commit has
  * none. Everything else (servers, values, hooks) is always the file at hand. */
@@ -72,6 +90,7 @@ static int build_section(struct engine *engine, struct source *source, const str
 	if (text.ptr && project_parse(arena, name, text, &project, &diags, err))
 		return diagnose(&diags, "the lockstep.yml of this commit", err);
 	*out = project->build;
+	add_build_hooks(arena, project, out);
 	if (read_file(source, commit->hash, ".deploybuild.yaml", arena, &text, err))
 		return -1;
 	if (text.ptr) {
