@@ -678,16 +678,18 @@ int rollout_lease(struct engine *engine, const struct environment *environment, 
 {
 	struct run run = begin_run(engine, environment, fleet, deployment, options);
 
+	uint64_t *before = ARENA_NEW_ARRAY(&engine->arena, run.count, uint64_t);
+
 	*moved_out = false;
+	for (size_t i = 0; i < run.count; i++)
+		before[i] = fleet_state(fleet, i) ? fleet_state(fleet, i)->hello.epoch : 0;
 	event_step(&engine->events, "lease", NULL);
 	if (fleet_lease(fleet, NULL, &run.lease, err))
 		return -1;
-	for (size_t i = 0; i < run.count; i++) {
-		const struct server_state *state = fleet_state(fleet, i);
+	for (size_t i = 0; i < run.count; i++)
 		/* Ours is the next epoch unless there was another in between. */
-		if (fleet_results(fleet, i)->lease.epoch != state->hello.epoch + 1 || state->pending)
+		if (fleet_results(fleet, i)->lease.epoch != before[i] + 1 || fleet_state(fleet, i)->pending)
 			*moved_out = true;
-	}
 	return 0;
 }
 
