@@ -263,6 +263,17 @@ static int collect(void *context, struct slice bytes, struct err *err)
 	return buf_check(context, "an object", err);
 }
 
+/* What the content would cost without a base, judged by its first megabyte. */
+static size_t plain_estimate(struct slice content)
+{
+	struct err ignored = ERR_INIT;
+	AUTO(buf_free) struct buf packed = BUF_INIT(MIB(2));
+	struct slice sample = slice_make(content.ptr, MIN(content.len, MIB(1)));
+	if (compress_all(LEVEL_BULK, slice_make("", 0), sample, &packed, &ignored) < 0)
+		return content.len;
+	return (size_t)((double)packed.len * (double)content.len / (double)MAX(sample.len, (size_t)1));
+}
+
 /* 1: it went as a delta; 0: plain would be as small. */
 static int put_delta(struct making *making, const struct offer_item *item, struct buf *old, struct buf *fresh,
 		     struct err *err)
@@ -272,6 +283,9 @@ static int put_delta(struct making *making, const struct offer_item *item, struc
 	struct err ignored = ERR_INIT;
 	buf_clear(old);
 	buf_clear(fresh);
+	/* Sizes are known, so nothing is grown by doubling. */
+	if (!buf_reserve(old, item->base_size) || !buf_reserve(fresh, entry->size))
+		return 0;
 	/* A base that cannot be read costs bytes, not the deployment. */
 	if (store_read_object(store, &item->base, collect, old, &ignored) < 0)
 		return 0;
@@ -279,17 +293,12 @@ static int put_delta(struct making *making, const struct offer_item *item, struc
 		return -1;
 	bool large = fresh->len + old->len > DELTA_LARGE_FROM;
 	AUTO(buf_free) struct buf delta = BUF_INIT(COMPRESS_PREFIX_MAX + KIB(256));
-	if (compress_all(large ? DELTA_LEVEL_LARGE : DELTA_LEVEL_SMALL, buf_slice(old), buf_slice(fresh),
-			 &delta, err) < 0)
+	if (compress_all(large ? DELTA_LEVEL_LARGE : DELTA_LEVEL_SMALL, buf_slice(old), buf_slice(fresh), &delta,
+			 err) < 0)
 		return -1;
-	/* Text compresses to about a quarter by itself; below that nothing is gained. */
-	if (delta.len > fresh->len / 8) {
-		AUTO(buf_free) struct buf plain = BUF_INIT(COMPRESS_PREFIX_MAX + KIB(256));
-		if (delta.len >= fresh->len ||
-		    compress_all(LEVEL_BULK, slice_make("", 0), buf_slice(fresh), &plain, err) < 0 ||
-		    plain.len <= delta.len)
-			return 0;
-	}
+	/* Text compresses to about a quarter by itself; a delta much below that needs no proof. */
+	if (delta.len > fresh->len / 8 && delta.len >= plain_estimate(buf_slice(fresh)))
+		return 0;
 	struct object_header header = {
 		.kind = OBJECT_DELTA,
 		.digest = entry->digest,
