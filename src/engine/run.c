@@ -1,0 +1,241 @@
+/* The small steps of a deployment, and the two long ways: forward and back. */
+#include "engine/run.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+
+#include <stdio.h>
+
+enum { RECONNECT_TRIES = 3, RECONNECT_PAUSE_MS = 1000, RELOAD_TIMEOUT_MS = 60000 };
+
+bool run_takes_part(const struct run *run, size_t server) { return !run->which || run->which[server]; }
+
+static const char **no_texts(struct run *run)
+{
+	const char **texts = ARENA_NEW_ARRAY(&run->engine->arena, run->count, const char *);
+
+	for (size_t i = 0; i < run->count; i++)
+		texts[i] = "";
+	return texts;
+}
+
+struct run run_begin(struct engine *engine, const struct environment *environment, struct fleet *fleet,
+		     const char *deployment, const struct rollout_options *options)
+{
+	struct run run = {
+		.engine = engine,
+		.environment = environment,
+		.fleet = fleet,
+		.count = fleet_count(fleet),
+		.deployment = deployment,
+		.by = engine->who,
+		.receipt = "none",
+		.lease = {
+			.project = engine->project->name,
+			.environment = environment->name,
+			.by = engine->who,
+			.deployment = deployment,
+			.wait_ms = options->wait_ms,
+			.take_over = options->take_over,
+		},
+	};
+	run.names = no_texts(&run);
+	run.previous = no_texts(&run);
+	return run;
+}
+
+int run_reconnect(struct run *run, struct err *err)
+{
+	struct lease_request again = run->lease;
+
+	again.wait_ms = 40000;
+	for (int i = 0; i < RECONNECT_TRIES; i++) {
+		err_clear(err);
+		if (fleet_reopen(run->fleet, run->which, err) == 0) {
+			bool *missing = ARENA_NEW_ARRAY(&run->engine->arena, run->count, bool);
+			bool any = false;
+			for (size_t s = 0; s < run->count; s++) {
+				missing[s] = run_takes_part(run, s) && !link_leased(fleet_link(run->fleet, s));
+				any = any || missing[s];
+			}
+			if (!any || fleet_lease(run->fleet, missing, &again, err) == 0)
+				return 0;
+		}
+		struct err waiting = ERR_INIT;
+		if (fleet_wait(run->fleet, RECONNECT_PAUSE_MS, &waiting))
+			break;
+	}
+	return -1;
+}
+
+int run_decide(struct run *run, const char *decision, const char *why, struct err *err)
+{
+	const struct decide_request request = { .deployment = run->deployment, .decision = decision, .why = why };
+
+	return fleet_decide(run->fleet, run->decision_server, &request, err);
+}
+
+int run_activate(struct run *run, struct err *err)
+{
+	struct activate_request *each = ARENA_NEW_ARRAY(&run->engine->arena, run->count, struct activate_request);
+
+	event_step(&run->engine->events, "activate", NULL);
+	for (size_t i = 0; i < run->count; i++)
+		each[i] = (struct activate_request){ .deployment = run->deployment, .expect = run->previous[i] };
+	return fleet_activate(run->fleet, run->which, each, err);
+}
+
+/* One kind of reload on the servers of its group. `away` names, per server, the
+ * activation no process may run from any more. */
+static int reload_group(struct run *run, const struct reload *kind, const char *const *away, struct err *err)
+{
+	struct arena *arena = &run->engine->arena;
+	struct reload_request *each = ARENA_NEW_ARRAY(arena, run->count, struct reload_request);
+	bool *which = servers_of_group(arena, run->environment, kind->group, false);
+	bool any = false;
+
+	for (size_t i = 0; i < run->count; i++) {
+		which[i] = which[i] && run_takes_part(run, i);
+		any = any || which[i];
+		each[i] = (struct reload_request){
+			.deployment = run->deployment,
+			.spec = kind->text,
+			.away_from = away[i],
+			.timeout_ms = RELOAD_TIMEOUT_MS,
+		};
+	}
+	if (!any)
+		return 0;
+	event_step(&run->engine->events, "reload", kind->text);
+	if (fleet_reload(run->fleet, which, each, err))
+		return err_wrap(err, "reload");
+	for (size_t i = 0; i < run->count; i++) {
+		const struct link_results *results = fleet_results(run->fleet, i);
+		if (which[i] && results && strcmp(results->reload.proved, "proved") != 0)
+			event_note(&run->engine->events, "warn", "%s: reload %s: %s",
+				   run->environment->servers.items[i].place.text, results->reload.proved, results->reload.why);
+	}
+	return 0;
+}
+
+int run_reload(struct run *run, const char *const *away, struct err *err)
+{
+	for (size_t i = 0; i < run->environment->delivery.reload.count; i++) {
+		const struct reload *kind = &run->environment->delivery.reload.items[i];
+		if (kind->kind != RELOAD_NONE && reload_group(run, kind, away, err))
+			return -1;
+	}
+	return 0;
+}
+
+int run_record(struct run *run, const char *event, const char *text, struct err *err)
+{
+	static const char *const keys[] = { "deployment", "by", "receipt", "text" };
+	struct arena *arena = &run->engine->arena;
+	const char **values = ARENA_NEW_ARRAY(arena, ARRAY_LEN(keys), const char *);
+	struct record_request *each = ARENA_NEW_ARRAY(arena, run->count, struct record_request);
+
+	values[0] = run->deployment;
+	values[1] = run->by;
+	values[2] = strcmp(event, "verified") == 0 ? run->receipt : NULL;
+	values[3] = text;
+	for (size_t i = 0; i < run->count; i++)
+		each[i] = (struct record_request){ event, keys, values, ARRAY_LEN(keys) };
+	return fleet_record(run->fleet, run->which, each, err);
+}
+
+void run_prune(struct run *run)
+{
+	struct err err = ERR_INIT;
+
+	/* Housekeeping never makes a deployment fail. */
+	if (fleet_prune(run->fleet, run->which, (uint64_t)run->environment->delivery.keep, &err))
+		event_note(&run->engine->events, "warn", "old activations were not removed: %s", err.text);
+	for (size_t i = 0; i < run->count; i++) {
+		const struct link_results *results = fleet_results(run->fleet, i);
+		const char *server = run->environment->servers.items[i].place.text;
+		if (!run_takes_part(run, i) || !results)
+			continue;
+		for (size_t u = 0; u < results->prune.in_use.count; u++)
+			event_note(&run->engine->events, "info", "%s: %s is kept because a process still uses it", server,
+				   results->prune.in_use.items[u]);
+		if (results->prune.problem && *results->prune.problem)
+			event_note(&run->engine->events, "warn", "%s: %s", server, results->prune.problem);
+	}
+}
+
+int run_finish(struct run *run, struct err *err)
+{
+	const char *event;
+
+	if (fault_point("engine.before_activate", err) || run_activate(run, err))
+		return err_wrap(err, "activating");
+	if (fault_point("engine.before_reload", err) || run_reload(run, run->previous, err))
+		return -1;
+	if (run_hooks(run, HOOK_AFTER_ACTIVATE, "live", err))
+		return -1;
+	if (fault_point("engine.before_verify", err) || run_verify(run, err))
+		return -1;
+	event = run->environment->delivery.health.kind == HEALTH_UNSET ? "live" : "verified";
+	if (fault_point("engine.before_record", err))
+		return -1;
+	if (run_record(run, event, NULL, err)) {
+		struct err lost = ERR_INIT;
+		/* It is live and passed; only the receipt is missing somewhere. */
+		if (run_reconnect(run, &lost) || run_record(run, event, NULL, err))
+			return err_wrap(err, "writing the receipt");
+	}
+	fault_mark("engine.recorded");
+	return 0;
+}
+
+void run_abandon(struct run *run)
+{
+	struct err err = ERR_INIT;
+
+	event_step(&run->engine->events, "abandon", NULL);
+	if (fleet_abandon(run->fleet, run->which, run->deployment, &err) == 0)
+		return;
+	/* A server that cannot be reached keeps its pending deployment; the next one clears it. */
+	struct err lost = ERR_INIT;
+	if (run_reconnect(run, &lost) || fleet_abandon(run->fleet, run->which, run->deployment, &err))
+		event_note(&run->engine->events, "warn",
+			   "what was prepared could not be removed everywhere; the next deployment does that (%s)", err.text);
+}
+
+int run_go_back(struct run *run, const char *why, struct err *err)
+{
+	event_step(&run->engine->events, "go-back", why);
+	if (run_decide(run, "go-back", why, err)) {
+		struct err lost = ERR_INIT;
+		if (run_reconnect(run, &lost) || run_decide(run, "go-back", why, err))
+			return err_wrap(err, "deciding to go back");
+	}
+	fault_mark("engine.go_back.decided");
+	run_undo_hooks(run, HOOK_AFTER_ACTIVATE, "live");
+	if (fleet_revert(run->fleet, run->which, run->deployment, err)) {
+		struct err lost = ERR_INIT;
+		err_clear(err);
+		if (run_reconnect(run, &lost)) {
+			*err = lost;
+			return err_wrap(err, "going back");
+		}
+		if (fleet_revert(run->fleet, run->which, run->deployment, err))
+			return err_wrap(err, "going back");
+	}
+	struct err reloading = ERR_INIT;
+	if (run_reload(run, run->names, &reloading))
+		event_note(&run->engine->events, "bad", "the earlier activation is back, but its reload failed: %s",
+			   reloading.text);
+	struct err hooks = ERR_INIT;
+	run_undo_hooks(run, HOOK_BEFORE_ACTIVATE, "prepared");
+	run_undo_hooks(run, HOOK_AFTER_PREPARE, "prepared");
+	if (run_hooks(run, HOOK_ON_GO_BACK, "live", &hooks))
+		event_note(&run->engine->events, "warn", "%s", hooks.text);
+	if (run_record(run, "failed", why, err)) {
+		struct err lost = ERR_INIT;
+		if (run_reconnect(run, &lost) || run_record(run, "failed", why, err))
+			return err_wrap(err, "writing down that we went back");
+	}
+	return 0;
+}
