@@ -120,7 +120,7 @@ enum message_type {
 	MSG_PRUNE,         /* epoch= keep= */
 	MSG_PING,          /* no keys */
 	MSG_BYE,           /* no keys */
-	MSG_RELAY_OPEN,    /* id= host= (a literal address, "localhost", or empty: the server's own address)
+	MSG_RELAY_OPEN,    /* epoch= id= host= (a literal address, "localhost", or empty: the server's own address)
 	                    * port= timeout_ms= */
 	MSG_RELAY_CLOSE,   /* both ways: id= */
 	MSG_RELAY_DATA,    /* both ways: u32 id (little endian), then bytes */

@@ -132,7 +132,8 @@ static int failures_tell(const struct fleet *fleet, const char *step, struct err
 		if (failed++ == 0)
 			first = i;
 		struct slice rest = slice_of(server->failure.text);
-		buf_printf(&list, "\n  %s: %.*s", server_name(fleet, i), SLICE_ARG(slice_cut(&rest, '\n')));
+		struct slice line = slice_cut(&rest, '\n');
+		buf_printf(&list, "\n  %s: %.*s", server_name(fleet, i), SLICE_ARG(line));
 	}
 	if (failed == 0)
 		return 0;

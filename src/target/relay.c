@@ -188,6 +188,7 @@ void link_check_http(struct link *link, const struct http_request *request)
 		return;
 	}
 	record_begin(&record, "relay-open");
+	record_put_u64(&record, "epoch", link->results.lease.epoch);
 	record_put_u64(&record, "id", ++link->relay_id);
 	record_put_str(&record, "host", request->connect_host ? request->connect_host : "");
 	record_put_u64(&record, "port", request->connect_port ? request->connect_port : port);

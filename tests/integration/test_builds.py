@@ -1,0 +1,115 @@
+"""Built once, and what a release holds."""
+
+import pytest
+
+COUNTING = "echo built >> {log}; date +%N%s > built-at.txt"
+
+
+@pytest.fixture
+def built(shop, work):
+    """A shop whose build leaves a line in a file outside for each time it ran, and a
+    result that differs each time."""
+    shop.log = work / "builds.log"
+    shop.config["build"] = {"run": [COUNTING.format(log=shop.log)], "sandbox": "none"}
+    return shop
+
+
+def count(shop):
+    return len(shop.log.read_text().splitlines()) if shop.log.exists() else 0
+
+
+def test_the_same_tree_is_built_once(built):
+    built.environment("dev", "web1").environment("test", "web2")
+    built.run.ok("deploy", "dev")
+    built.run.ok("deploy", "test")
+    built.run.ok("build", "main")
+    assert count(built) == 1
+    assert built.place("web1").digest() == built.place("web2").digest()
+
+
+def test_two_processes_at_the_same_moment_build_once(built):
+    built.config["build"]["run"].insert(0, "sleep 1")
+    built.environment("dev", "web1").environment("test", "web2")
+    processes = [built.run.start("deploy", name) for name in ("dev", "test")]
+    for process in processes:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err.decode()
+    assert count(built) == 1
+    assert built.place("web1").digest() == built.place("web2").digest()
+
+
+def test_a_failed_build_leaves_nothing_and_its_output_is_shown(shop):
+    shop.config["build"] = {"run": ["echo some output", "echo it broke >&2; exit 4"]}
+    shop.environment("dev", "web1")
+    result = shop.run("deploy", "dev")
+    assert result.code in (1, 8), str(result)
+    assert "it broke" in result.text
+    assert shop.place().current is None
+    assert len(shop.run.ok("releases").out.splitlines()) <= 1
+
+
+@pytest.mark.san
+def test_the_sandbox_sees_neither_state_nor_home(shop):
+    secret = shop.run.person / "secret.txt"
+    secret.write_text("secret")
+    shop.config["build"] = {
+        "run": [
+            f"if cat {secret}; then exit 9; fi",
+            f"if ls {shop.run.home}/state.db; then exit 9; fi",
+            'test -z "$SSH_AUTH_SOCK"',
+            "echo fine > fine.txt",
+        ]
+    }
+    shop.run.env["SSH_AUTH_SOCK"] = "/tmp/agent.sock"
+    shop.environment("dev", "web1").run.ok("deploy", "dev")
+    assert shop.place().tree()[b"fine.txt"][2] == b"fine\n"
+
+
+def test_attributes_and_ignores_shape_the_release(shop):
+    shop.repo.write(".gitattributes", "docs export-ignore\n").write("docs/manual.md", "manual\n")
+    shop.repo.write(".deployignore", "design/*.psd\n").write("design/logo.psd", "big\n").write("design/logo.svg", "<svg/>")
+    shop.repo.commit("Things that stay at home")
+    shop.environment("dev", "web1").run.ok("deploy", "dev")
+    tree = shop.place().tree()
+    assert b"docs/manual.md" not in tree
+    assert b"design/logo.psd" not in tree
+    assert b"design/logo.svg" in tree
+
+
+def test_a_submodule_is_part_of_the_release(shop, work):
+    from testbed.apprepo import AppRepo
+
+    library = AppRepo(work / "library")
+    library.write("lib.php", "<?php // library\n").commit("Library")
+    shop.repo.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.dir), "vendor/library")
+    shop.repo.commit("Use the library")
+    # git refuses file:// submodules unless the user allows them.
+    (shop.run.person / ".gitconfig").write_text("[protocol \"file\"]\n\tallow = always\n")
+    shop.environment("dev", "web1").run.ok("deploy", "dev")
+    assert shop.place().tree()[b"vendor/library/lib.php"][2] == b"<?php // library\n"
+
+
+def test_a_damaged_store_is_found_and_named(shop):
+    shop.environment("dev", "web1").run.ok("deploy", "dev")
+    shop.run.ok("store", "verify")
+    objects = [path for path in (shop.run.home / "store").rglob("*") if path.is_file() and path.stat().st_size > 50]
+    assert objects
+    victim = max(objects, key=lambda path: path.stat().st_size)
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.chmod(0o600)
+    victim.write_bytes(data)
+    result = shop.run("store", "verify")
+    assert result.code != 0
+    assert victim.name[:12] in result.text, str(result)
+
+
+def test_gc_keeps_what_an_environment_runs_or_could_go_back_to(shop):
+    shop.environment("dev", "web1")
+    for ref in ("v1.0", "v1.1"):
+        shop.run.ok("deploy", "dev", "--ref", ref)
+    shop.run.ok("build", shop.repo.git("rev-parse", "legacy~1"))
+    shop.run.ok("store", "gc")
+    shop.run.ok("store", "verify")
+    shop.run.ok("rollback", "dev")
+    assert shop.place().tree() == shop.repo.tree("v1.0")
