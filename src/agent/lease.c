@@ -199,11 +199,16 @@ static int mend(struct session *session, struct err *err)
 static int send_leased(struct session *session, struct err *err)
 {
 	AUTO(buf_free) struct buf text = BUF_INIT(1024);
+	struct live live;
 
+	/* Another deployment may have ended while this one waited. */
+	if (place_live(&session->place, &live, err))
+		return -1;
 	record_begin(&text, "leased");
 	record_put_u64(&text, "epoch", session->epoch);
 	record_put_str(&text, "place_id", session->state.place_id);
 	record_put_u64(&text, "next", session->state.next);
+	record_put_str(&text, "live", live.name);
 	return session_send_record(session, MSG_LEASED, &text, err);
 }
 

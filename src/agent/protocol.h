@@ -78,7 +78,7 @@ enum message_type {
 	MSG_PROBLEM,       /* severity= (ok | warn | bad) what= why= hint= */
 	MSG_USE,           /* pid= name= (of the activation) what= (cwd | exe | root | map) command= */
 	MSG_WAITING,       /* held_by= since= deployment=   while LEASE waits: once, then every 5 s */
-	MSG_LEASED,        /* epoch= place_id= next=  */
+	MSG_LEASED,        /* epoch= place_id= next= live= (as in HELLO, but now) */
 	MSG_REFUSED,       /* code= (enum err_code) text= hint=   for LEASE also held_by= since= deployment= */
 	MSG_PROGRESS,      /* files= files_total= bytes= bytes_total= step= (link | receive | hash | sync) */
 	MSG_NEED,          /* digest= repeated (at most NEED_MAX a message) */

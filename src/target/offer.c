@@ -293,8 +293,8 @@ static int put_delta(struct making *making, const struct offer_item *item, struc
 		return -1;
 	bool large = fresh->len + old->len > DELTA_LARGE_FROM;
 	AUTO(buf_free) struct buf delta = BUF_INIT(COMPRESS_PREFIX_MAX + KIB(256));
-	if (compress_all(large ? DELTA_LEVEL_LARGE : DELTA_LEVEL_SMALL, buf_slice(old), buf_slice(fresh), &delta,
-			 err) < 0)
+	if (compress_all(large ? DELTA_LEVEL_LARGE : DELTA_LEVEL_SMALL, buf_slice(old), buf_slice(fresh),
+			 &delta, err) < 0)
 		return -1;
 	/* Text compresses to about a quarter by itself; a delta much below that needs no proof. */
 	if (delta.len > fresh->len / 8 && delta.len >= plain_estimate(buf_slice(fresh)))

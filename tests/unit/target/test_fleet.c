@@ -4,9 +4,14 @@
 
 #include "target/bootstrap.h"
 
+#include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct world {
@@ -377,6 +382,179 @@ static void commands_run_on_the_server(void **state)
 	world_remove(&world);
 }
 
+/* A web server of the application's: one answer, then the next connection. */
+struct site {
+	int listener;
+	uint16_t port;
+	const char *answer;
+	int answers;
+};
+
+static void *serve_site(void *context)
+{
+	struct site *site = context;
+	for (int i = 0; i < site->answers; i++) {
+		AUTO(close_fd) int fd = accept(site->listener, NULL, NULL);
+		char request[2048] = "";
+		size_t len = 0;
+		while (len < sizeof(request) - 1 && !strstr(request, "\r\n\r\n")) {
+			ssize_t got = read(fd, request + len, sizeof(request) - 1 - len);
+			if (got <= 0)
+				break;
+			len += (size_t)got;
+		}
+		/* The site's own name, not the address that was connected to. */
+		const char *answer =
+			strstr(request, "Host: shop.example:") ? site->answer : "HTTP/1.1 400 No\r\n\r\n";
+		(void)!write(fd, answer, strlen(answer));
+	}
+	return NULL;
+}
+
+static void a_server_is_asked_for_its_health_itself(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *fleet;
+	struct site site = {.answer = "HTTP/1.1 200 OK\r\nX-Release: 42\r\n\r\nall is well", .answers = 6};
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	site.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(site.listener, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(site.listener, 8), 0);
+	assert_int_equal(getsockname(site.listener, (struct sockaddr *)&address, &len), 0);
+	site.port = ntohs(address.sin_port);
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, serve_site, &site), 0);
+
+	world_make(&world);
+	struct fleet_options options = {0};
+	open_local(&world, 2, &options, &fleet);
+	MUST(fleet_lease(fleet, NULL, &lease, &err));
+	const char *url = arena_printf(&world.arena, "http://shop.example:%u/up", site.port);
+	struct http_request request = {.url = url,
+				       .body_contains = "well",
+				       .timeout_ms = 20000,
+				       .header_name = "x-release",
+				       .header_value = "42"};
+	MUST(fleet_check_http(fleet, NULL, &request, &err));
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(fleet_results(fleet, i)->http.passed);
+		assert_int_equal(fleet_results(fleet, i)->http.status, 200);
+	}
+	request.body_contains = "ill";
+	MUST(fleet_check_http(fleet, NULL, &request, &err));
+	assert_false(fleet_results(fleet, 1)->http.passed);
+	assert_non_null(strstr(fleet_results(fleet, 1)->http.why, "does not contain \"ill\""));
+	/* The address and port may be others than the site's. */
+	request.url = "http://shop.example:81/up";
+	request.body_contains = NULL;
+	request.connect_host = "localhost";
+	request.connect_port = site.port;
+	MUST(fleet_check_http(fleet, NULL, &request, &err));
+	assert_true(fleet_results(fleet, 0)->http.passed);
+	pthread_join(thread, NULL);
+	close(site.listener);
+	/* Nobody listens any more: that is an answer, and the line is good. */
+	MUST(fleet_check_http(fleet, NULL, &request, &err));
+	assert_false(fleet_results(fleet, 0)->http.passed);
+	assert_int_equal(fleet_results(fleet, 0)->http.status, 0);
+	request.url = "gopher://x";
+	assert_int_equal(fleet_check_http(fleet, NULL, &request, &err), -1);
+	assert_int_equal(err.code, ERR_USER);
+	MUST(fleet_scan(fleet, NULL, false, &err));
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
+/* Each fault point of the controller's, failed once: an error, never a hang, and
+ * what is live is what was. */
+static void a_line_that_breaks_anywhere_leaves_what_was_live(void **state)
+{
+	(void)state;
+	static const char *const points[] = {
+		"target.connect.before", "target.connect.after", "target.lease.before", "target.lease.after",
+		"target.prepare.before", "target.prepare.send",	 "target.prepare.send", "target.offer.write",
+		"target.prepare.after",	 "target.decide.before",
+	};
+	struct world world;
+	struct fleet *fleet;
+	world_make(&world);
+	struct fleet_options options = {0};
+	open_local(&world, 1, &options, &fleet);
+	deploy(fleet, world.store, &world.first, "d1");
+	fleet_close(&fleet);
+	const char *place = arena_printf(&world.arena, "%s/place0", world.scratch.path);
+	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+		struct err err = ERR_INIT;
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			/* A process of its own: fault points are read from its environment once. */
+			setenv("LOCKSTEP_FAULT",
+			       arena_printf(&world.arena, "%s=fail:%d", points[i], i == 6 ? 2 : 1), 1);
+			execl("/proc/self/exe", "test_fleet", "deploy", place,
+			      arena_printf(&world.arena, "%s/store", world.scratch.path), (char *)NULL);
+			_exit(127);
+		}
+		int status;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		if (WEXITSTATUS(status) != 9)
+			fail_msg("%s: status %d", points[i], WEXITSTATUS(status));
+		assert_live(&world, place, "<h1>one</h1>\n");
+		/* The next one clears up and goes through. */
+		open_local(&world, 1, &options, &fleet);
+		struct lease_request again = lease;
+		again.wait_ms = 20000;
+		MUST(fleet_lease(fleet, NULL, &again, &err));
+		if (fleet_state(fleet, 0)->pending)
+			MUST(fleet_abandon(fleet, NULL, fleet_state(fleet, 0)->pending->deployment, &err));
+		fleet_close(&fleet);
+	}
+	world_remove(&world);
+}
+
+/* What the child of the test above does: the second release, as far as it gets.
+ * Returns 9 when a step failed with a message. */
+static int deploy_as_child(const char *place, const char *store_path)
+{
+	struct err err = ERR_INIT;
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct store *store = NULL;
+	struct fleet *fleet = NULL;
+	struct place_address address = local_address(place);
+	struct fleet_options options = {0};
+	if (store_open(store_path, &store, &err) < 0)
+		return 1;
+	int result = fleet_open(&address, 1, &options, &fleet, &err);
+	if (result == 0)
+		result = fleet_lease(fleet, NULL, &lease, &err);
+	if (result == 0) {
+		/* The releases are two; the one that is not live is deployed. */
+		const struct server_state *server = fleet_state(fleet, 0);
+		struct manifest live, manifest;
+		DIR *dir = opendir(arena_printf(&arena, "%s/manifests", store_path));
+		struct dirent *entry;
+		struct prepare_request request = prepare_of(&manifest, "d2", server->hello.live);
+		live.digest = server->activations[0].release;
+		while (dir && (entry = readdir(dir)))
+			if (digest_from_hex(slice_of(entry->d_name), &manifest.digest) &&
+			    !digest_equal(&manifest.digest, &live.digest))
+				request.release = manifest.digest;
+		closedir(dir);
+		request.decision_place = fleet_results(fleet, 0)->lease.place_id;
+		struct decide_request decide = {.deployment = "d2", .decision = "commit"};
+		result = fleet_prepare(fleet, NULL, store, &request, &err);
+		if (result == 0)
+			result = fleet_decide(fleet, 0, &decide, &err);
+	}
+	fleet_close(&fleet);
+	store_close(&store);
+	return result < 0 && err.text[0] ? 9 : 0;
+}
+
 static void a_held_place_says_who_holds_it(void **state)
 {
 	(void)state;
@@ -418,6 +596,7 @@ static void an_agent_that_dies_is_a_lost_line(void **state)
 	assert_int_equal(fleet_lease(fleet, NULL, &lease, &err), -1);
 	assert_int_equal(err.code, ERR_NETWORK);
 	assert_non_null(strstr(err.text, "2 of 2 servers failed (lease)"));
+	assert_non_null(strstr(err.text, "local1: the agent ended unexpectedly"));
 	assert_int_equal(link_status(fleet_link(fleet, 0)), LINK_LOST);
 	/* Every step fails at once, until the line is there again. */
 	assert_int_equal(fleet_scan(fleet, NULL, false, &err), -1);
@@ -620,8 +799,10 @@ static void banners_and_tampering_are_survived(void **state)
 	world_remove(&world);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc == 4 && strcmp(argv[1], "deploy") == 0)
+		return deploy_as_child(argv[2], argv[3]);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_local_place_is_deployed_to),
 		cmocka_unit_test(a_place_over_ssh_is_deployed_to),
@@ -630,6 +811,8 @@ int main(void)
 		cmocka_unit_test(a_stranger_asks_before_sending),
 		cmocka_unit_test(an_earlier_activation_is_restored),
 		cmocka_unit_test(commands_run_on_the_server),
+		cmocka_unit_test(a_server_is_asked_for_its_health_itself),
+		cmocka_unit_test(a_line_that_breaks_anywhere_leaves_what_was_live),
 		cmocka_unit_test(a_held_place_says_who_holds_it),
 		cmocka_unit_test(an_agent_that_dies_is_a_lost_line),
 		cmocka_unit_test(silence_is_a_lost_line),
