@@ -1,4 +1,5 @@
-/* Taking in a tree as a release. */
+/* Taking in a tree as a release: the walk is tree.c, the end is publish.c, here
+ * the content is hashed and what the store lacks is written. */
 #include "store/internal.h"
 
 #include "base/fault.h"
@@ -11,216 +12,170 @@
 struct import {
 	struct store *store;
 	const struct store_import *options;
-	struct arena paths;
-	struct entry *entries;
-	size_t count, cap;
-	uint64_t files_done, bytes_done;
-	char *piece; /* STORE_PIECE bytes */
+	int dir_fd;
+	struct tree tree;
+	uint64_t files_done, bytes_done; /* atomic */
+	uint64_t bytes_told;		 /* worker 0 */
+	struct scratch {
+		char *content; /* STORE_WHOLE bytes */
+		struct buf packed;
+	} scratch[POOL_WORKERS_MAX];
 };
 
-static int bad_file(struct err *err, const char *path, const char *why)
+/* The workers share the fault points' counters. */
+static int object_fault(struct store *store, struct err *err)
 {
-	AUTO(buf_free) struct buf shown = BUF_INIT(64 << 10);
-
-	buf_put_printable(&shown, slice_of(path));
-	return err_set(err, ERR_USER, "\"%s\" %s", buf_str(&shown), why);
+	pthread_mutex_lock(&store->mutex);
+	int result = fault_point("store.import.object", err);
+	pthread_mutex_unlock(&store->mutex);
+	return result;
 }
 
-static struct entry *add_entry(struct import *import, struct slice path)
+static int take_whole(struct import *import, struct slice content, struct entry *entry, struct buf *packed,
+		      struct err *err)
 {
-	if (import->count == import->cap) {
-		import->cap = MAX(import->cap * 2, (size_t)256);
-		import->entries = mem_grow(import->entries, import->cap, sizeof(*import->entries));
-	}
-	struct entry *entry = &import->entries[import->count++];
-	*entry = (struct entry){ .path = arena_slice(&import->paths, path) };
-	return entry;
+	struct draft draft = DRAFT_INIT;
+
+	entry->size = content.len;
+	digest_of(content, &entry->digest);
+	if (object_present(import->store, &entry->digest, entry->size))
+		return 0;
+	if (object_fault(import->store, err))
+		return -1;
+	int result = draft_write(import->store, &draft, content, packed, err);
+	if (result == 0)
+		pending_add(import->store, &draft, &entry->digest, import);
+	draft_drop(import->store, &draft);
+	return result;
 }
 
-/* Reads the file once to learn its digest; only content the store lacks is read
- * again and written. Files that fit one piece are read a single time. */
-static int store_content(struct import *import, int fd, struct entry *entry, const char *path, struct err *err)
+static int rewind_file(int fd, struct err *err)
 {
-	struct object_file file;
+	return lseek(fd, 0, SEEK_SET) == 0 ? 0 : err_errno(err, "seek");
+}
+
+/* Large files are read twice, and only when the store lacks them: most that are
+ * taken in are known already, and hashing is far quicker than compressing. */
+static int take_large(struct import *import, int fd, struct slice begin, struct entry *entry, struct err *err)
+{
+	struct draft draft = DRAFT_INIT;
 	struct digest again;
+	AUTO(mem_free_ptr) char *piece = NULL;
+	size_t got = STORE_PIECE;
+
+	if (rewind_file(fd, err) || digest_of_fd(fd, &entry->digest, &entry->size, err))
+		return -1;
+	if (object_present(import->store, &entry->digest, entry->size))
+		return 0;
+	if (object_fault(import->store, err) || rewind_file(fd, err))
+		return -1;
+	piece = mem_alloc(STORE_PIECE);
+	int result = draft_open(import->store, draft_pays(begin, entry->size), &draft, err);
+	while (result == 0 && got == STORE_PIECE) {
+		result = fd_read_full(fd, piece, STORE_PIECE, &got, err);
+		if (result == 0)
+			result = draft_put(import->store, &draft, slice_make(piece, got), err);
+	}
+	if (result == 0)
+		result = draft_end(import->store, &draft, &again, err);
+	if (result == 0 && !digest_equal(&again, &entry->digest)) {
+		err_set(err, ERR_CONFLICT, "the file changed while it was being read");
+		result = err_hint(
+			err,
+			"something still writes into the folder; let it end before the release is taken");
+	}
+	if (result == 0)
+		pending_add(import->store, &draft, &entry->digest, import);
+	draft_drop(import->store, &draft);
+	return result;
+}
+
+static int take_file(struct import *import, struct scratch *scratch, struct entry *entry, struct err *err)
+{
+	AUTO(close_fd) int fd = -1;
+	struct stat st;
 	size_t got;
 
-	if (fd_read_full(fd, import->piece, STORE_PIECE, &got, err))
+	/* Not blocking, should a fifo have taken the file's place since the walk. */
+	if (open_beneath(import->dir_fd, entry->path.ptr, O_RDONLY | O_NONBLOCK, 0, false, &fd, err)) {
+		if (err->code == ERR_DENIED)
+			err_hint(err, "every file of the release must be readable by whoever builds it");
 		return -1;
-	bool whole = got < STORE_PIECE;
-	struct slice first = slice_make(import->piece, got);
-	entry->size = got;
-	if (whole) {
-		digest_of(first, &entry->digest);
-	} else {
-		if (lseek(fd, 0, SEEK_SET) != 0)
-			return err_errno(err, "seek");
-		if (digest_of_fd(fd, &entry->digest, &entry->size, err) || lseek(fd, 0, SEEK_SET) != 0)
-			return err->code ? -1 : err_errno(err, "seek");
 	}
-	if (store_has_object(import->store, &entry->digest))
-		return 0;
-	if (fault_point("store.import.object", err))
+	if (fstat(fd, &st) != 0)
+		return err_errno(err, "stat");
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_CONFLICT, "is no longer a file");
+	if (fd_read_full(fd, scratch->content, STORE_WHOLE, &got, err))
 		return -1;
-	if (object_file_open(import->store, first, entry->size, &file, err))
-		return -1;
-	int result = 0;
-	if (whole) {
-		result = object_file_put(&file, first, err);
-	} else {
-		do {
-			result = fd_read_full(fd, import->piece, STORE_PIECE, &got, err);
-			if (result == 0 && got)
-				result = object_file_put(&file, slice_make(import->piece, got), err);
-		} while (result == 0 && got == STORE_PIECE);
-	}
-	if (result == 0)
-		result = object_file_end(&file, &again, err);
-	if (result == 0 && !digest_equal(&again, &entry->digest))
-		result = bad_file(err, path, "changed while it was being read");
-	if (result == 0)
-		result = object_file_publish(import->store, &file, &entry->digest, err);
-	if (result)
-		object_file_drop(import->store, &file);
-	return result;
+	struct slice begin = slice_make(scratch->content, got);
+	if (got < STORE_WHOLE)
+		return take_whole(import, begin, entry, &scratch->packed, err);
+	return take_large(import, fd, begin, entry, err);
 }
 
-static int import_file(struct import *import, int dir_fd, const char *name, const struct stat *st, struct slice path,
-		       struct err *err)
+static void tell(struct import *import, bool end)
 {
-	if (st->st_mode & (S_ISUID | S_ISGID))
-		return bad_file(err, path.ptr, "is setuid or setgid: a release cannot carry that");
-	AUTO(close_fd) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return err_errno(err, "%s", path.ptr);
-	struct entry *entry = add_entry(import, path);
-	entry->type = ENTRY_FILE;
-	entry->mode = st->st_mode & 0111 ? 0755 : 0644;
-	if (store_content(import, fd, entry, path.ptr, err))
-		return err_wrap(err, "%s", path.ptr);
-	import->files_done++;
-	import->bytes_done += entry->size;
-	if (import->options && import->options->progress && import->files_done % 64 == 0)
-		import->options->progress(import->options->context, import->files_done, import->bytes_done);
-	return 0;
-}
-
-static int import_link(struct import *import, int dir_fd, const char *name, struct slice path, struct err *err)
-{
-	char target[MANIFEST_LINK_MAX + 1];
-	ssize_t len = readlinkat(dir_fd, name, target, sizeof(target));
-	struct object_file file;
-
-	if (len < 0)
-		return err_errno(err, "%s", path.ptr);
-	if (len > MANIFEST_LINK_MAX)
-		return bad_file(err, path.ptr, "is a symlink with an overlong target");
-	struct slice bytes = slice_make(target, (size_t)len);
-	if (!manifest_link_stays_inside(path, bytes)) {
-		bad_file(err, path.ptr, "is a symlink that leads out of the release");
-		return err_hint(err, "links must be relative and stay inside; what outlives releases belongs into "
-				     "shared_dirs or shared_files");
-	}
-	struct entry *entry = add_entry(import, path);
-	entry->type = ENTRY_LINK;
-	entry->mode = 0777;
-	entry->size = bytes.len;
-	digest_of(bytes, &entry->digest);
-	if (store_has_object(import->store, &entry->digest))
-		return 0;
-	/* The manifest knows a link's digest; the target itself is an object like any other. */
-	if (object_file_open(import->store, slice_make(NULL, 0), 0, &file, err))
-		return -1;
-	if (object_file_put(&file, bytes, err) || object_file_end(&file, &entry->digest, err) ||
-	    object_file_publish(import->store, &file, &entry->digest, err)) {
-		object_file_drop(import->store, &file);
-		return -1;
-	}
-	return 0;
-}
-
-struct folder {
-	struct import *import;
-	int fd;
-	struct slice path; /* empty at the top */
-	int depth;
-};
-
-static int import_entry(void *context, const char *name, struct err *err)
-{
-	struct folder *folder = context;
-	struct import *import = folder->import;
 	const struct store_import *options = import->options;
-	struct stat st;
-	AUTO(buf_free) struct buf path = BUF_INIT(MANIFEST_PATH_MAX);
+	uint64_t files = __atomic_load_n(&import->files_done, __ATOMIC_RELAXED);
+	uint64_t bytes = __atomic_load_n(&import->bytes_done, __ATOMIC_RELAXED);
 
-	if (folder->path.len) {
-		buf_put_slice(&path, folder->path);
-		buf_putc(&path, '/');
-	}
-	buf_puts(&path, name);
-	if (path.overflow)
-		return bad_file(err, name, "lies too deep: its path is longer than 4095 bytes");
-	if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return err_errno(err, "%s", buf_str(&path));
-	if (options && options->skip && options->skip(options->context, buf_slice(&path), S_ISDIR(st.st_mode)))
-		return 0;
-	if (import->count >= MANIFEST_ENTRIES_MAX)
-		return err_set(err, ERR_USER, "more than %d files and folders", MANIFEST_ENTRIES_MAX);
-	if (S_ISREG(st.st_mode))
-		return import_file(import, folder->fd, name, &st, buf_slice(&path), err);
-	if (S_ISLNK(st.st_mode))
-		return import_link(import, folder->fd, name, buf_slice(&path), err);
-	if (!S_ISDIR(st.st_mode))
-		return bad_file(err, buf_str(&path), "is a device, socket or fifo: a release cannot carry that");
-	if (folder->depth >= 128)
-		return bad_file(err, buf_str(&path), "lies too deep: more than 128 folders");
-	struct entry *entry = add_entry(import, buf_slice(&path));
-	entry->type = ENTRY_DIR;
-	entry->mode = 0755;
-	struct folder below = { import, -1, entry->path, folder->depth + 1 };
-	below.fd = openat(folder->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (below.fd < 0)
-		return err_errno(err, "%s", buf_str(&path));
-	int result = dir_each_at(below.fd, ".", import_entry, &below, err);
-	close_fd(&below.fd);
-	return result;
+	if (!options || !options->progress || (!end && files % 64 && bytes - import->bytes_told < MIB(4)))
+		return;
+	import->bytes_told = bytes;
+	options->progress(options->context, files, bytes);
 }
 
-int store_publish(struct store *store, const struct manifest *manifest, struct err *err)
+static int take_entry(void *context, int worker, size_t index, struct err *err)
 {
-	char path[OBJECT_PATH_LEN];
+	struct import *import = context;
+	struct entry *entry = &import->tree.entries[index];
+	struct scratch *scratch = &import->scratch[worker];
+	int result = 0;
 
-	for (size_t i = 0; i < manifest->count; i++) {
-		const struct entry *entry = &manifest->entries[i];
-		if (entry->type != ENTRY_DIR && !store_has_object(store, &entry->digest))
-			return bad_file(err, entry->path.ptr, "has no object in the store");
-	}
-	if (store_has_manifest(store, &manifest->digest))
+	if (entry->type == ENTRY_DIR)
 		return 0;
-	/* Objects first, all of them, and only then the manifest: one that can be seen
-	 * names content that is on the disk. */
-	if (store_sync(store, err) || fault_point("store.publish.before_manifest", err))
-		return -1;
-	manifest_path(&manifest->digest, path);
-	return file_replace_at(store->dir_fd, path, manifest->bytes, 0400, err);
+	if (!scratch->content)
+		scratch->content = mem_alloc(STORE_WHOLE);
+	if (entry->type == ENTRY_FILE) {
+		result = take_file(import, scratch, entry, err);
+	} else {
+		const struct slice *target = map_get(&import->tree.links, entry->path);
+		result = take_whole(import, *target, entry, &scratch->packed, err);
+	}
+	if (result)
+		return tree_wrap(err, entry->path);
+	if (entry->type == ENTRY_FILE) {
+		__atomic_add_fetch(&import->files_done, 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&import->bytes_done, entry->size, __ATOMIC_RELAXED);
+	}
+	if (worker == 0)
+		tell(import, false);
+	return 0;
 }
 
-int store_import_tree(struct store *store, int dir_fd, const struct store_import *options, struct arena *arena,
-		      struct manifest *manifest_out, struct err *err)
+int store_import_tree(struct store *store, int dir_fd, const struct store_import *options,
+		      struct arena *arena, struct manifest *manifest_out, struct err *err)
 {
-	struct import import = { .store = store, .options = options, .piece = mem_alloc(STORE_PIECE) };
-	struct folder top = { &import, dir_fd, { "", 0 }, 0 };
-	int result = dir_each_at(dir_fd, ".", import_entry, &top, err);
+	struct import import = {.store = store, .options = options, .dir_fd = dir_fd};
 
+	for (int i = 0; i < POOL_WORKERS_MAX; i++)
+		import.scratch[i].packed = BUF_INIT(STORE_WHOLE * 2);
+	int result = tree_walk(dir_fd, options, &import.tree, err);
 	if (result == 0)
-		result = manifest_build(arena, import.entries, import.count, manifest_out, err);
-	if (result == 0 && options && options->progress)
-		options->progress(options->context, import.files_done, import.bytes_done);
+		result = pool_run(import.tree.count, take_entry, &import, err);
 	if (result == 0)
-		result = store_publish(store, manifest_out, err);
-	free(import.entries);
-	free(import.piece);
-	arena_free(&import.paths);
+		result = manifest_build(arena, import.tree.entries, import.tree.count, manifest_out, err);
+	if (result == 0) {
+		tell(&import, true);
+		result = publish_manifest(store, manifest_out, err);
+	}
+	if (result)
+		pending_drop(store, &import);
+	for (int i = 0; i < POOL_WORKERS_MAX; i++) {
+		free(import.scratch[i].content);
+		buf_free(&import.scratch[i].packed);
+	}
+	tree_free(&import.tree);
 	return result;
 }

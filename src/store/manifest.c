@@ -1,3 +1,5 @@
+/* The canonical form of a release: reading it strictly, writing it, comparing two.
+ * Pure: the static agent links this file and nothing else of the module. */
 #include "store/manifest.h"
 
 #include "base/buf.h"
@@ -77,7 +79,8 @@ static int check_entry(const struct entry *entry, struct err *err)
 		return -1;
 	switch (entry->type) {
 	case ENTRY_DIR:
-		if (entry->mode != 0755 || entry->size != 0 || memcmp(&entry->digest, &none, sizeof(none)) != 0)
+		if (entry->mode != 0755 || entry->size != 0 ||
+		    memcmp(&entry->digest, &none, sizeof(none)) != 0)
 			return bad_path(err, entry->path, "a folder has mode 0755, no size and no digest");
 		return 0;
 	case ENTRY_FILE:
@@ -127,7 +130,8 @@ static int check_whole(struct manifest *manifest, struct err *err)
 			continue;
 		manifest->file_count++;
 		if (__builtin_add_overflow(manifest->total_size, entry->size, &manifest->total_size))
-			return err_set(err, ERR_USER, "the sizes of the files add up to more than is possible");
+			return err_set(err, ERR_USER,
+				       "the sizes of the files add up to more than is possible");
 	}
 	return 0;
 }
@@ -172,8 +176,9 @@ static bool parse_record(struct slice record, struct entry *entry)
 	struct slice size = slice_cut(&record, ' ');
 	struct slice digest = slice_cut(&record, ' ');
 
-	*entry = (struct entry){ .path = record };
-	if (!record.ptr || type.len != 1 || !parse_mode(mode, &entry->mode) || !slice_to_u64(size, &entry->size))
+	*entry = (struct entry){.path = record};
+	if (!record.ptr || type.len != 1 || !parse_mode(mode, &entry->mode) ||
+	    !slice_to_u64(size, &entry->size))
 		return false;
 	/* One number has one spelling: no leading zeros. */
 	if (size.len > 1 && size.ptr[0] == '0')
@@ -188,11 +193,12 @@ int manifest_parse(struct arena *arena, struct slice bytes, struct manifest *out
 {
 	size_t records = 0;
 
-	*out = (struct manifest){ .bytes = bytes };
+	*out = (struct manifest){.bytes = bytes};
 	if (bytes.len > MANIFEST_BYTES_MAX)
 		return err_set(err, ERR_USER, "a manifest of %zu bytes is larger than the limit", bytes.len);
 	if (!slice_starts_with(bytes, header_line))
-		return err_set(err, ERR_USER, "not a manifest: the first line is not \"lockstep-manifest 1\"");
+		return err_set(err, ERR_USER,
+			       "not a manifest: the first line is not \"lockstep-manifest 1\"");
 	struct slice rest = slice_skip(bytes, HEADER_LEN);
 	if (rest.len && rest.ptr[rest.len - 1] != '\0')
 		return err_set(err, ERR_USER, "the manifest is cut off: its last record has no end");
@@ -230,9 +236,10 @@ static void encode_entry(struct buf *out, const struct entry *entry)
 int manifest_build(struct arena *arena, const struct entry *entries, size_t count, struct manifest *out,
 		   struct err *err)
 {
-	*out = (struct manifest){ 0 };
+	*out = (struct manifest){0};
 	if (count > MANIFEST_ENTRIES_MAX)
-		return err_set(err, ERR_USER, "%zu files and folders: the limit is %d", count, MANIFEST_ENTRIES_MAX);
+		return err_set(err, ERR_USER, "%zu files and folders: the limit is %d", count,
+			       MANIFEST_ENTRIES_MAX);
 	AUTO(buf_free) struct buf bytes = BUF_INIT(MANIFEST_BYTES_MAX);
 	AUTO(mem_free_ptr) struct entry *sorted = mem_array(count, sizeof(*sorted));
 	if (count)
@@ -259,7 +266,8 @@ static bool same_content(const struct entry *a, const struct entry *b)
 size_t manifest_diff(struct arena *arena, const struct manifest *from, const struct manifest *to,
 		     struct manifest_change **changes_out)
 {
-	struct manifest_change *changes = ARENA_NEW_ARRAY(arena, from->count + to->count, struct manifest_change);
+	struct manifest_change *changes =
+		ARENA_NEW_ARRAY(arena, from->count + to->count, struct manifest_change);
 	size_t count = 0, i = 0, j = 0;
 
 	while (i < from->count || j < to->count) {
@@ -267,11 +275,11 @@ size_t manifest_diff(struct arena *arena, const struct manifest *from, const str
 		const struct entry *new = j < to->count ? &to->entries[j] : NULL;
 		int order = !old ? 1 : !new ? -1 : slice_compare(old->path, new->path);
 		if (order < 0)
-			changes[count++] = (struct manifest_change){ old, NULL };
+			changes[count++] = (struct manifest_change){old, NULL};
 		else if (order > 0)
-			changes[count++] = (struct manifest_change){ NULL, new };
+			changes[count++] = (struct manifest_change){NULL, new};
 		else if (!same_content(old, new))
-			changes[count++] = (struct manifest_change){ old, new };
+			changes[count++] = (struct manifest_change){old, new};
 		i += order <= 0;
 		j += order >= 0;
 	}

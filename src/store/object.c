@@ -1,21 +1,101 @@
-/* Objects: content named by its SHA-256, raw or compressed. */
+/* Objects that lie in the store: their names, their presence, their content.
+ * How they get there is draft.c and publish.c. */
 #include "store/internal.h"
-
-#include "base/fault.h"
-#include "base/random.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
-int object_open(struct store *store, const struct digest *digest, int *fd_out, bool *compressed_out, struct err *err)
+/* RFC 8878 section 3.1.2; a variant of our own, so that no other tool's is taken for it. */
+const unsigned char trailer_head[TRAILER_HEAD_LEN] = {0x5c, 0x2a, 0x4d, 0x18, DIGEST_LEN, 0, 0, 0};
+static const unsigned char frame_magic[4] = {0x28, 0xb5, 0x2f, 0xfd};
+
+void object_path(const struct digest *digest, bool compressed, char out[OBJECT_PATH_LEN])
+{
+	char hex[DIGEST_HEX_LEN + 1];
+
+	digest_to_hex(digest, hex);
+	snprintf(out, OBJECT_PATH_LEN, "objects/%.2s/%s%s", hex, hex + 2, compressed ? ".zst" : "");
+}
+
+void manifest_path(const struct digest *release, char out[OBJECT_PATH_LEN])
+{
+	char hex[DIGEST_HEX_LEN + 1];
+
+	digest_to_hex(release, hex);
+	snprintf(out, OBJECT_PATH_LEN, "manifests/%s", hex);
+}
+
+bool object_name_parse(const char *folder, const char *name, struct digest *digest, bool *compressed)
+{
+	char hex[DIGEST_HEX_LEN + 1];
+	struct slice rest = slice_of(name);
+
+	*compressed = slice_ends_with(rest, ".zst");
+	if (*compressed)
+		rest.len -= 4;
+	if (strlen(folder) != 2 || rest.len != DIGEST_HEX_LEN - 2)
+		return false;
+	snprintf(hex, sizeof(hex), "%s%.*s", folder, SLICE_ARG(rest));
+	return digest_from_hex(slice_of(hex), digest);
+}
+
+/* A raw object of no bytes is what a file system without our order of syncing
+ * leaves after a power failure; only the empty content may look like that. */
+static bool raw_believable(const struct digest *digest, uint64_t found, uint64_t size)
+{
+	struct digest empty;
+
+	if (size != UINT64_MAX || found)
+		return size == UINT64_MAX || found == size;
+	digest_of(slice_make("", 0), &empty);
+	return digest_equal(digest, &empty);
+}
+
+static bool compressed_believable(struct store *store, const char *path)
+{
+	unsigned char head[sizeof(frame_magic)], tail[TRAILER_HEAD_LEN];
+	struct stat st;
+	AUTO(close_fd) int fd = openat(store->dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > TRAILER_LEN &&
+	       pread(fd, head, sizeof(head), 0) == sizeof(head) &&
+	       pread(fd, tail, sizeof(tail), st.st_size - TRAILER_LEN) == sizeof(tail) &&
+	       memcmp(head, frame_magic, sizeof(head)) == 0 && memcmp(tail, trailer_head, sizeof(tail)) == 0;
+}
+
+bool object_present(struct store *store, const struct digest *digest, uint64_t size)
 {
 	char path[OBJECT_PATH_LEN];
+	struct stat st;
 
-	for (int compressed = 1; compressed >= 0; compressed--) {
+	object_path(digest, false, path);
+	if (fstatat(store->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	    raw_believable(digest, (uint64_t)st.st_size, size))
+		return true;
+	object_path(digest, true, path);
+	return compressed_believable(store, path) || pending_has(store, digest);
+}
+
+bool store_has_object(struct store *store, const struct digest *digest)
+{
+	return object_present(store, digest, UINT64_MAX);
+}
+
+int object_file_open(struct store *store, const struct digest *digest, int *fd_out, bool *compressed_out,
+		     struct err *err)
+{
+	char path[OBJECT_PATH_LEN];
+	char hex[DIGEST_HEX_LEN + 1];
+
+	if (pending_has(store, digest) && pending_settle(store, err))
+		return -1;
+	/* Thrice, because another process may just be replacing one form by the other. */
+	for (int attempt = 0; attempt < 3; attempt++) {
+		bool compressed = attempt % 2 == 0;
 		object_path(digest, compressed, path);
-		int fd = openat(store->dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		int fd = openat(store->dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (fd >= 0) {
 			*fd_out = fd;
 			*compressed_out = compressed;
@@ -24,7 +104,6 @@ int object_open(struct store *store, const struct digest *digest, int *fd_out, b
 		if (errno != ENOENT)
 			return err_errno(err, "the store %s: %s", store->path, path);
 	}
-	char hex[DIGEST_HEX_LEN + 1];
 	digest_to_hex(digest, hex);
 	return err_set(err, ERR_NOT_FOUND, "object %s is not in the store %s", hex, store->path);
 }
@@ -32,73 +111,133 @@ int object_open(struct store *store, const struct digest *digest, int *fd_out, b
 /* Holds every piece back until the next one comes, so that the last is handed
  * out only after the digest of the whole was found right. */
 struct reading {
-	struct digest_stream hash;
+	struct digest_stream content, frame;
 	store_sink *sink;
 	void *context;
 	struct buf held;
+	bool sink_failed;
 };
+
+static int hand_out(struct reading *reading, struct err *err)
+{
+	if (reading->held.len == 0)
+		return 0;
+	reading->sink_failed = reading->sink(reading->context, buf_slice(&reading->held), err) != 0;
+	buf_clear(&reading->held);
+	return reading->sink_failed ? -1 : 0;
+}
 
 static int pass_on(void *context, struct slice bytes, struct err *err)
 {
 	struct reading *reading = context;
 
-	if (reading->held.len && reading->sink(reading->context, buf_slice(&reading->held), err))
+	if (hand_out(reading, err))
 		return -1;
-	digest_update(&reading->hash, bytes.ptr, bytes.len);
-	buf_clear(&reading->held);
+	digest_update(&reading->content, bytes.ptr, bytes.len);
 	buf_put_slice(&reading->held, bytes);
 	return buf_check(&reading->held, "a piece of an object", err);
 }
 
-static int read_pieces(int fd, bool compressed, struct reading *reading, struct err *err)
+static int read_raw(int fd, uint64_t size, struct reading *reading, struct err *err)
 {
 	AUTO(buf_free) struct buf piece = BUF_INIT(STORE_PIECE);
-	AUTO(decompressor_free) struct decompressor *decompressor =
-		compressed ? decompressor_new(slice_make(NULL, 0)) : NULL;
-	bool ended = false;
+	size_t want = (size_t)MIN(size + 1, (uint64_t)STORE_PIECE);
+	char *room = buf_reserve(&piece, want);
 	size_t got;
-	char *room = buf_reserve(&piece, STORE_PIECE);
 
 	do {
-		if (fd_read_full(fd, room, STORE_PIECE, &got, err))
+		if (fd_read_full(fd, room, want, &got, err))
 			return -1;
-		struct slice bytes = slice_make(room, got);
-		if (got && (compressed ? decompressor_feed(decompressor, bytes, pass_on, reading, &ended, err)
-				       : pass_on(reading, bytes, err)))
+		if (got && pass_on(reading, slice_make(room, got), err))
 			return -1;
-	} while (got == STORE_PIECE);
-	if (compressed && !ended)
-		return err_set(err, ERR_INTERNAL, "the compressed data end too early");
+	} while (got == want);
 	return 0;
+}
+
+static int read_compressed(int fd, uint64_t size, bool strict, struct reading *reading, struct err *err)
+{
+	AUTO(buf_free) struct buf piece = BUF_INIT(STORE_PIECE);
+	AUTO(decompressor_free) struct decompressor *decompressor = NULL;
+	unsigned char trailer[TRAILER_LEN];
+	struct digest frame;
+	uint64_t left = size - TRAILER_LEN;
+	bool ended = false;
+	size_t got;
+
+	if (size <= TRAILER_LEN)
+		return err_set(err, ERR_INTERNAL, "the file is cut off");
+	decompressor = decompressor_new(slice_make(NULL, 0));
+	char *room = buf_reserve(&piece, (size_t)MIN(left, (uint64_t)STORE_PIECE));
+	while (left) {
+		size_t want = (size_t)MIN(left, (uint64_t)STORE_PIECE);
+		if (fd_read_full(fd, room, want, &got, err))
+			return -1;
+		if (got != want)
+			return err_set(err, ERR_INTERNAL, "the file is cut off");
+		left -= got;
+		if (strict)
+			digest_update(&reading->frame, room, got);
+		if (decompressor_feed(decompressor, slice_make(room, got), pass_on, reading, &ended, err))
+			return -1;
+	}
+	if (!ended)
+		return err_set(err, ERR_INTERNAL, "the compressed data end too early");
+	if (!strict)
+		return 0;
+	if (fd_read_full(fd, trailer, sizeof(trailer), &got, err))
+		return -1;
+	digest_finish(&reading->frame, &frame);
+	if (got != sizeof(trailer) || memcmp(trailer, trailer_head, TRAILER_HEAD_LEN) != 0 ||
+	    memcmp(trailer + TRAILER_HEAD_LEN, &frame, sizeof(frame)) != 0)
+		return err_set(err, ERR_INTERNAL, "the compressed bytes have another digest");
+	return 0;
+}
+
+int object_file_read(int fd, bool compressed, bool strict, const struct digest *digest, store_sink *sink,
+		     void *context, struct err *err)
+{
+	struct reading reading = {.sink = sink, .context = context, .held = BUF_INIT(STORE_PIECE)};
+	struct digest found;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return err_errno(err, "stat");
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_INTERNAL, "it is not a file");
+	digest_init(&reading.content);
+	digest_init(&reading.frame);
+	int result = compressed ? read_compressed(fd, (uint64_t)st.st_size, strict, &reading, err)
+				: read_raw(fd, (uint64_t)st.st_size, &reading, err);
+	if (result == 0) {
+		digest_finish(&reading.content, &found);
+		if (digest_equal(&found, digest))
+			result = hand_out(&reading, err);
+		else
+			result = err_set(err, ERR_INTERNAL, "its content has another digest");
+	}
+	/* Damage on our disk is never the user's mistake, whatever the decoder called it. */
+	if (result && !reading.sink_failed) {
+		char hex[DIGEST_HEX_LEN + 1];
+		digest_to_hex(digest, hex);
+		err->code = ERR_INTERNAL;
+		err_wrap(err, "object %s is damaged", hex);
+		err_hint(err, "`lockstep store verify` lists all damage; once a damaged object is deleted, "
+			      "building or "
+			      "fetching the release again brings it back");
+	}
+	buf_free(&reading.held);
+	return result;
 }
 
 int store_read_object(struct store *store, const struct digest *digest, store_sink *sink, void *context,
 		      struct err *err)
 {
-	struct reading reading = { .sink = sink, .context = context, .held = BUF_INIT(STORE_PIECE) };
 	AUTO(close_fd) int fd = -1;
 	bool compressed;
-	struct digest found;
-	char hex[DIGEST_HEX_LEN + 1];
 
-	if (object_open(store, digest, &fd, &compressed, err))
+	if (object_file_open(store, digest, &fd, &compressed, err))
 		return -1;
-	digest_init(&reading.hash);
-	int result = read_pieces(fd, compressed, &reading, err);
-	if (result == 0) {
-		digest_finish(&reading.hash, &found);
-		if (!digest_equal(&found, digest))
-			result = err_set(err, ERR_INTERNAL, "its content has another digest");
-	}
-	if (result) {
-		digest_to_hex(digest, hex);
-		err_wrap(err, "object %s in the store %s is damaged", hex, store->path);
-		err_hint(err, "`lockstep store verify` lists all damage");
-	} else if (reading.held.len) {
-		result = sink(context, buf_slice(&reading.held), err);
-	}
-	buf_free(&reading.held);
-	return result;
+	return object_file_read(fd, compressed, false, digest, sink, context, err);
 }
 
 static int collect(void *context, struct slice bytes, struct err *err)
@@ -118,94 +257,4 @@ int store_load_object(struct store *store, const struct digest *digest, uint64_t
 		return -1;
 	*out = arena_slice(arena, buf_slice(&content));
 	return 0;
-}
-
-/* Pays when the sample shrinks by a tenth at least. */
-static bool compression_pays(struct slice sample, uint64_t size)
-{
-	AUTO(buf_free) struct buf packed = BUF_INIT(STORE_PIECE * 2);
-	struct err err = ERR_INIT;
-
-	if (size < STORE_RAW_BELOW)
-		return false;
-	if (compress_all(1, slice_make(NULL, 0), sample, &packed, &err))
-		return false;
-	return packed.len < sample.len - sample.len / 10;
-}
-
-int object_file_open(struct store *store, struct slice sample, uint64_t size, struct object_file *file,
-		     struct err *err)
-{
-	uint64_t tag[2];
-
-	*file = (struct object_file){ .fd = -1, .pending = BUF_INIT(MIB(2)) };
-	random_bytes(tag, sizeof(tag));
-	snprintf(file->name, sizeof(file->name), "%016llx%016llx", (unsigned long long)tag[0],
-		 (unsigned long long)tag[1]);
-	file->fd = openat(store->incoming_fd, file->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-	if (file->fd < 0)
-		return err_errno(err, "the store %s: incoming/%s", store->path, file->name);
-	if (compression_pays(sample, size))
-		file->compressor = compressor_new(STORE_LEVEL, slice_make(NULL, 0));
-	digest_init(&file->hash);
-	return 0;
-}
-
-int object_file_put(struct object_file *file, struct slice bytes, struct err *err)
-{
-	digest_update(&file->hash, bytes.ptr, bytes.len);
-	file->size += bytes.len;
-	if (!file->compressor)
-		return fd_write_all(file->fd, bytes.ptr, bytes.len, err);
-	if (compressor_feed(file->compressor, bytes, &file->pending, err) ||
-	    fd_write_all(file->fd, file->pending.ptr, file->pending.len, err))
-		return -1;
-	buf_clear(&file->pending);
-	return 0;
-}
-
-int object_file_end(struct object_file *file, struct digest *digest, struct err *err)
-{
-	if (file->compressor && (compressor_end(file->compressor, &file->pending, err) ||
-				 fd_write_all(file->fd, file->pending.ptr, file->pending.len, err)))
-		return -1;
-	digest_finish(&file->hash, digest);
-	return 0;
-}
-
-static void close_file(struct object_file *file)
-{
-	close_fd(&file->fd);
-	compressor_free(&file->compressor);
-	buf_free(&file->pending);
-}
-
-int object_file_publish(struct store *store, struct object_file *file, const struct digest *digest, struct err *err)
-{
-	char path[OBJECT_PATH_LEN];
-
-	object_path(digest, file->compressor != NULL, path);
-	close_file(file);
-	if (fault_point("store.object.before_rename", err))
-		return -1;
-	if (renameat(store->incoming_fd, file->name, store->dir_fd, path) == 0)
-		return 0;
-	if (errno != ENOENT)
-		return err_errno(err, "the store %s: %s", store->path, path);
-	/* The first object with these two digits. */
-	char folder[OBJECT_PATH_LEN];
-	snprintf(folder, sizeof(folder), "%.10s", path);
-	if (dir_make_at(store->dir_fd, folder, 0700, err))
-		return err_wrap(err, "the store %s", store->path);
-	if (renameat(store->incoming_fd, file->name, store->dir_fd, path) != 0)
-		return err_errno(err, "the store %s: %s", store->path, path);
-	return 0;
-}
-
-void object_file_drop(struct store *store, struct object_file *file)
-{
-	if (file->fd < 0)
-		return;
-	close_file(file);
-	unlinkat(store->incoming_fd, file->name, 0);
 }

@@ -1,39 +1,46 @@
-/* Opening a store and finding things in it. */
+/* Opening a store, and finding manifests in it. */
 #include "store/internal.h"
 
-#include "base/arena.h"
 #include "base/clock.h"
+#include "base/random.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-void object_path(const struct digest *digest, bool compressed, char out[OBJECT_PATH_LEN])
+/* Exclusive: asks again and again, because flock(2) cannot wait for a time only. */
+static int take_lock(struct store *store, bool exclusive, int64_t wait_ms, struct err *err)
 {
-	char hex[DIGEST_HEX_LEN + 1];
+	int64_t until = clock_mono_ms() + wait_ms;
 
-	digest_to_hex(digest, hex);
-	snprintf(out, OBJECT_PATH_LEN, "objects/%.2s/%s%s", hex, hex + 2, compressed ? ".zst" : "");
+	while (flock(store->lock_fd, exclusive ? LOCK_EX | LOCK_NB : LOCK_SH) != 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK)
+			return err_errno(err, "the store %s: lock", store->path);
+		if (clock_mono_ms() >= until) {
+			err_set(err, ERR_CONFLICT, "the store %s is being used by another run", store->path);
+			return err_hint(err,
+					"wait until the builds and deployments on this machine are done");
+		}
+		poll(NULL, 0, 20);
+	}
+	return 0;
 }
 
-void manifest_path(const struct digest *release, char out[OBJECT_PATH_LEN])
+int store_open_locked(const char *path, bool exclusive, int64_t wait_ms, struct store **store_out,
+		      struct err *err)
 {
-	char hex[DIGEST_HEX_LEN + 1];
+	static const char *const folders[] = {"objects", "manifests", "incoming"};
+	AUTO(store_close) struct store *store = mem_alloc(sizeof(*store));
 
-	digest_to_hex(release, hex);
-	snprintf(out, OBJECT_PATH_LEN, "manifests/%s", hex);
-}
-
-int store_open(const char *path, struct store **store_out, struct err *err)
-{
-	static const char *const folders[] = { "objects", "manifests", "incoming" };
-	struct store *store = mem_alloc(sizeof(*store));
-	AUTO(store_close) struct store *closing = store;
-
-	*store = (struct store){ mem_strdup(path), -1, -1, -1 };
+	*store = (struct store){.path = mem_strdup(path), .dir_fd = -1, .incoming_fd = -1, .lock_fd = -1};
+	pthread_mutex_init(&store->mutex, NULL);
+	random_bytes(&store->tag, sizeof(store->tag));
+	store->drafts = 1; /* 0 stands for no draft */
 	if (dir_make_at(AT_FDCWD, path, 0700, err) || dir_open_at(AT_FDCWD, path, &store->dir_fd, err))
 		return err_wrap(err, "the store %s", path);
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
@@ -44,63 +51,46 @@ int store_open(const char *path, struct store **store_out, struct err *err)
 	store->lock_fd = openat(store->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (store->lock_fd < 0)
 		return err_errno(err, "the store %s: lock", path);
-	while (flock(store->lock_fd, LOCK_SH) != 0)
-		if (errno != EINTR)
-			return err_errno(err, "the store %s: lock", path);
-	closing = NULL;
+	if (take_lock(store, exclusive, wait_ms, err))
+		return -1;
 	*store_out = store;
+	store = NULL;
 	return 0;
 }
 
-void store_close(struct store **store)
+int store_open(const char *path, struct store **store_out, struct err *err)
 {
-	if (!*store)
+	return store_open_locked(path, false, 0, store_out, err);
+}
+
+void store_close(struct store **store_slot)
+{
+	struct store *store = *store_slot;
+
+	if (!store)
 		return;
-	close_fd(&(*store)->lock_fd);
-	close_fd(&(*store)->incoming_fd);
-	close_fd(&(*store)->dir_fd);
-	free((*store)->path);
-	free(*store);
-	*store = NULL;
-}
-
-int store_sync(struct store *store, struct err *err)
-{
-#ifdef __linux__
-	/* One call for thousands of files; it covers their folders too. */
-	if (syncfs(store->dir_fd) != 0)
-		return err_errno(err, "the store %s: sync", store->path);
-	return 0;
-#else
-	(void)err;
-	sync();
-	return 0;
-#endif
-}
-
-static bool present(struct store *store, const char *path)
-{
-	struct stat st;
-	return fstatat(store->dir_fd, path, &st, 0) == 0 && S_ISREG(st.st_mode);
-}
-
-bool store_has_object(struct store *store, const struct digest *digest)
-{
-	char path[OBJECT_PATH_LEN];
-
-	object_path(digest, true, path);
-	if (present(store, path))
-		return true;
-	object_path(digest, false, path);
-	return present(store, path);
+	/* What was never published would only wait for gc. */
+	if (store->incoming_fd >= 0)
+		pending_drop(store, NULL);
+	map_free(&store->pending);
+	arena_free(&store->pending_arena);
+	pthread_mutex_destroy(&store->mutex);
+	close_fd(&store->lock_fd);
+	close_fd(&store->incoming_fd);
+	close_fd(&store->dir_fd);
+	free(store->path);
+	free(store);
+	*store_slot = NULL;
 }
 
 bool store_has_manifest(struct store *store, const struct digest *release)
 {
 	char path[OBJECT_PATH_LEN];
+	struct stat st;
 
 	manifest_path(release, path);
-	return present(store, path);
+	return fstatat(store->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_size > 0;
 }
 
 int store_load_manifest(struct store *store, const struct digest *release, struct arena *arena,
@@ -109,20 +99,27 @@ int store_load_manifest(struct store *store, const struct digest *release, struc
 	AUTO(buf_free) struct buf bytes = BUF_INIT(MANIFEST_BYTES_MAX);
 	char path[OBJECT_PATH_LEN];
 	char hex[DIGEST_HEX_LEN + 1];
+	struct digest found;
 
 	manifest_path(release, path);
 	digest_to_hex(release, hex);
 	if (file_read_at(store->dir_fd, path, &bytes, err)) {
 		if (err->code == ERR_NOT_FOUND)
-			return err_set(err, ERR_NOT_FOUND, "release %.12s is not in the store %s", hex, store->path);
+			return err_set(err, ERR_NOT_FOUND, "release %.12s is not in the store %s", hex,
+				       store->path);
 		return err_wrap(err, "the store %s", store->path);
+	}
+	/* Before it is parsed: what is damaged is damaged, however it reads. */
+	digest_of(buf_slice(&bytes), &found);
+	if (!digest_equal(&found, release)) {
+		err_set(err, ERR_INTERNAL, "release %.12s: its manifest in the store %s is damaged", hex,
+			store->path);
+		return err_hint(
+			err,
+			"`lockstep store verify` lists all damage; once the manifest is deleted, building "
+			"or fetching the release again brings it back");
 	}
 	if (manifest_parse(arena, arena_slice(arena, buf_slice(&bytes)), out, err))
 		return err_wrap(err, "release %.12s in the store %s", hex, store->path);
-	if (!digest_equal(&out->digest, release)) {
-		err_set(err, ERR_INTERNAL, "release %.12s: the manifest in the store %s is damaged", hex, store->path);
-		return err_hint(err, "`lockstep store verify` lists all damage; deleting the file lets the release be "
-				     "fetched back from a server");
-	}
 	return 0;
 }

@@ -2,14 +2,19 @@
  * manifests in a folder.
  *
  *	objects/3f/a9c1…        raw content, named by its SHA-256 (62 hex digits)
- *	objects/3f/a9c1….zst    the same, compressed, where it pays
+ *	objects/3f/a9c1….zst    the same, compressed, where it pays: a zstd frame, and
+ *	                        behind it the SHA-256 of that frame (`zstd -d` skips it)
  *	manifests/<64 hex>      manifest bytes
  *	incoming/               what is being written; emptied by gc
  *	lock                    shared by readers and writers, exclusive for gc
  *
  * Many processes use one store at once. A manifest is published only after every
  * object it names is durable; so a manifest that exists is a release that is
- * whole, unless a disk or a person damaged it, which store_verify finds. */
+ * whole, unless a disk or a person damaged it, which store_verify finds. What is
+ * plainly not whole (of another size, without its end) counts as missing and is
+ * written anew.
+ *
+ * Threads of one process may use one handle at once; each writer belongs to one. */
 #pragma once
 
 #include "store/manifest.h"
@@ -24,8 +29,12 @@ void store_close(struct store **store); /* cleanup function */
 /* Takes in the tree below dir_fd as a release: walks, hashes, compresses, writes
  * missing objects, syncs, publishes the manifest. Devices, sockets, fifos,
  * setuid files are errors that name the path; file modes are reduced to
- * 0644/0755. `skip(context, path, is_dir)` says what stays out (may be NULL).
- * `progress` may be NULL. *manifest_out lives in the arena. */
+ * 0644/0755. Links must stay inside, also when other links of the tree are
+ * followed. `skip(context, path, is_dir)` says what stays out (may be NULL).
+ * `progress` may be NULL; both are only called by the calling thread. Content is
+ * hashed and compressed by up to four threads in some 6 MB each; the release and
+ * the error do not depend on which was first. *manifest_out lives in the arena.
+ * After an error nothing of the tree is left in the store. */
 struct store_import {
 	bool (*skip)(void *context, struct slice path, bool is_dir);
 	void (*progress)(void *context, uint64_t files_done, uint64_t bytes_done);
@@ -50,8 +59,10 @@ int store_load_object(struct store *store, const struct digest *digest, uint64_t
 		      struct slice *out, struct err *err) CHECKED;
 
 /* Writing objects one by one (fetching a release back from a server). Content is
- * hashed; finish refuses when it is not `digest`. Writing what is there already
- * is fine. Objects become durable with store_publish. */
+ * hashed; finish refuses when it is not `digest`, and then still wants its abort.
+ * Writing what is there already is fine. Finished objects can be asked for and read
+ * at once by this handle; they become durable, and visible to others, with
+ * store_publish, and are gone when the store is closed without it. */
 struct store_writer;
 int store_writer_open(struct store *store, const struct digest *digest, uint64_t size,
 		      struct store_writer **writer_out, struct err *err) CHECKED;
