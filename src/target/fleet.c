@@ -30,6 +30,9 @@ struct fleet {
 	struct offers **offers; /* by release */
 	struct digest *offered;
 	size_t offers_count;
+	/* Lines that were opened again: what they said may still be looked at. */
+	struct link **retired;
+	size_t retired_count;
 };
 
 /* --- interrupts ----------------------------------------------------------------- */
@@ -456,7 +459,8 @@ int fleet_reopen(struct fleet *fleet, const bool *which, struct err *err)
 		enum link_status status = link_status(server->link);
 		if (!server->chosen || (status != LINK_LOST && status != LINK_CLOSED))
 			continue;
-		link_close(&server->link);
+		fleet->retired = mem_grow(fleet->retired, fleet->retired_count + 1, sizeof(struct link *));
+		fleet->retired[fleet->retired_count++] = server->link;
 		server_open(fleet, i);
 		server->chosen = true;
 	}
@@ -476,6 +480,8 @@ void fleet_close(struct fleet **fleet)
 	*fleet = NULL;
 	for (size_t i = 0; i < old->count; i++)
 		link_close(&old->servers[i].link);
+	for (size_t i = 0; i < old->retired_count; i++)
+		link_close(&old->retired[i]);
 	offers_forget(old);
 	/* The leases are given back when the agents have heard us; a line that hangs
 	 * is left to end by itself. */
@@ -489,6 +495,7 @@ void fleet_close(struct fleet **fleet)
 	mem_free_ptr(&old->servers);
 	mem_free_ptr(&old->offers);
 	mem_free_ptr(&old->offered);
+	mem_free_ptr(&old->retired);
 	arena_free(&old->arena);
 	mem_free_ptr(&old);
 }

@@ -42,7 +42,9 @@ int fleet_open(const struct place_address *addresses, size_t count, const struct
 	       struct fleet **fleet_out, struct err *err) CHECKED;
 /* Says goodbye on idle lines, which releases the leases, and ends the rest. */
 void fleet_close(struct fleet **fleet); /* cleanup function */
-/* Connects again where the line is lost or closed; a lease is not taken again. */
+/* Connects again where the line is lost or closed; a lease is not taken again. The
+ * new line begins without results; what was read from the old one stays readable
+ * until the fleet is closed. */
 int fleet_reopen(struct fleet *fleet, const bool *which, struct err *err) CHECKED;
 
 size_t fleet_count(const struct fleet *fleet);

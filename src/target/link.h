@@ -4,7 +4,8 @@
  * it ends in a result or an error. Most callers want fleet.h, which does this for
  * all servers of an environment and waits.
  *
- * Results and everything they point to live in the link until it is closed. */
+ * Results and everything they point to live in the link until it is closed; links
+ * of a fleet, until the fleet is closed. */
 #pragma once
 
 #include "agent/protocol.h"
