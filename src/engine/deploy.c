@@ -46,6 +46,22 @@ static int open_target(struct job *job, struct err *err)
 	return plan_need_all(job->environment, job->fleet, err);
 }
 
+/* Hand edits by name, as the last scan of the fleet found them. */
+static void tell_edits(struct engine *engine, const struct environment *environment, struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet_count(fleet); i++) {
+		const struct link_results *results = fleet_results(fleet, i);
+		for (size_t e = 0; results && e < results->scan.edits_kept; e++) {
+			const struct server_edit *edit = &results->scan.edits[e];
+			event_emit(&engine->events, "edit",
+				   json_pack("{s:s, s:s, s:o, s:s, s:o, s:I}", "environment", environment->name, "server",
+					     environment->servers.items[i].place.text, "path",
+					     json_text(slice_of(edit->path)), "kind", edit->kind, "owner",
+					     json_cstr(edit->owner), "modified", (json_int_t)edit->modified));
+		}
+	}
+}
+
 static int open_upstreams(struct job *job, struct err *err)
 {
 	const struct environment *environment = job->environment;
@@ -67,6 +83,7 @@ static int open_upstreams(struct job *job, struct err *err)
 		err_clear(&unreachable);
 		if (fleet_scan(job->upstreams[i], NULL, false, &unreachable))
 			event_note(&job->engine->events, "warn", "%s: %s", name, unreachable.text);
+		tell_edits(job->engine, upstream, job->upstreams[i]);
 		if (job->request->from && strcmp(job->request->from, name) == 0)
 			job->from = job->upstreams[i];
 	}
@@ -205,15 +222,7 @@ static int make_plan(struct job *job, const char *const *from, struct err *err)
 		return -1;
 	for (size_t i = 0; from && i < job->plan.server_count; i++)
 		job->plan.servers[i].from = from[i];
-	/* Going back to the bytes one has is still asked for when edits are to go. */
-	for (size_t i = 0; i < job->plan.server_count; i++)
-		for (size_t e = 0; e < job->plan.servers[i].edits_kept; e++)
-			event_emit(&job->engine->events, "edit",
-				   json_pack("{s:s, s:o, s:s, s:o, s:I}", "server", job->plan.servers[i].label, "path",
-					     json_text(slice_of(job->plan.servers[i].edits[e].path)), "kind",
-					     job->plan.servers[i].edits[e].kind, "owner",
-					     json_cstr(job->plan.servers[i].edits[e].owner), "modified",
-					     (json_int_t)job->plan.servers[i].edits[e].modified));
+	tell_edits(job->engine, job->environment, job->fleet);
 	return 0;
 }
 

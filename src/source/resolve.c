@@ -348,8 +348,8 @@ static int resolve_name(struct source *source, const struct listing *list, const
 	return finish(source, branch ? branch : tag, branch ? REF_BRANCH : REF_TAG, arena, out, err);
 }
 
-int source_resolve(struct source *source, const char *ref, struct arena *arena, struct commit *out,
-		   struct err *err)
+static int resolve_ref(struct source *source, const char *ref, struct arena *arena, struct commit *out,
+		       struct err *err)
 {
 	AUTO(listing_free) struct listing list = {0};
 	bool found = false;
@@ -383,4 +383,45 @@ int source_resolve(struct source *source, const char *ref, struct arena *arena, 
 	err_set(err, ERR_NOT_FOUND, "%s has no branch, tag or commit `%s`", source->url.shown, ref);
 	hint_nearest(&list, ref, err);
 	return -1;
+}
+
+/* "main~2", "v1.0^": what git calls the ancestors of a commit (gitrevisions(7)). */
+static size_t ancestry_at(const char *ref)
+{
+	size_t at = strcspn(ref, "~^");
+
+	return at > 0 && ref[at] && strspn(ref + at, "~^0123456789") == strlen(ref + at) ? at : 0;
+}
+
+int source_resolve(struct source *source, const char *ref, struct arena *arena, struct commit *out,
+		   struct err *err)
+{
+	AUTO(buf_free) struct buf printed = BUF_INIT(4096);
+	size_t at = ancestry_at(ref);
+	struct commit base;
+	int status;
+
+	if (at == 0)
+		return resolve_ref(source, ref, arena, out, err);
+	if (check_ref(ref, err) || resolve_ref(source, arena_str(arena, slice_make(ref, at)), arena, &base, err))
+		return -1;
+	const char *wanted = arena_printf(arena, "%s%s^{commit}", base.hash, ref + at);
+	const struct git_call call = {
+		.args = GIT_ARGS("rev-parse", "--verify", "--quiet", "--end-of-options", wanted),
+		.git_dir = source->mirror,
+	};
+	if (git_run(source, &call, slice_make(NULL, 0), &printed, &status, err))
+		return -1;
+	/* --end-of-options is echoed by older versions of git: the hash is the last line. */
+	struct slice hash = slice_trim(buf_slice(&printed));
+	const char *last = hash.len ? memrchr(hash.ptr, '\n', hash.len) : NULL;
+	if (last)
+		hash = slice_skip(hash, (size_t)(last + 1 - hash.ptr));
+	if (status != 0 || !hash_is_full(hash))
+		return err_set(err, ERR_NOT_FOUND, "%s: commit `%s` has no ancestor `%s`", source->url.shown,
+			       base.ref, ref + at);
+	if (source_load_commit(source, arena_str(arena, hash), arena, out, err))
+		return -1;
+	out->ref = arena_strdup(arena, ref);
+	return 0;
 }

@@ -78,7 +78,8 @@ int source_fetch(struct source *source, const struct source_watch *watch, struct
 
 /* `ref`: "HEAD", a branch, a tag, refs/heads/…, refs/tags/…, a tag pattern
  * (slice_glob_match; of those that match the highest version, v1.10 over v1.9, a
- * release over its -rc), a full or abbreviated (≥ 4 digits) commit. A name that
+ * release over its -rc), a full or abbreviated (≥ 4 digits) commit; any of them with
+ * ancestors behind it ("main~2", "v1.0^"). A name that
  * is both branch and tag is refused (ERR_USER), a moved or withdrawn tag too
  * (ERR_CONFLICT, with old and new commit); unknown ones name the nearest. */
 int source_resolve(struct source *source, const char *ref, struct arena *arena, struct commit *out,
