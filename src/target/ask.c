@@ -1,6 +1,8 @@
 /* The greeting, and the requests that are one record there and a few back. */
 #include "target/internal.h"
 
+#include "base/clock.h"
+
 #include <limits.h>
 
 /* --- reading ------------------------------------------------------------------- */
@@ -231,6 +233,13 @@ static int state_take(struct link *link, uint8_t type, const struct record *reco
 	return 0;
 }
 
+static void scan_begin(struct link *link)
+{
+	link_begin(link, MSG_SCAN, "scan");
+	link->edits = NULL;
+	link->results.scan = (struct scan_result){0};
+}
+
 int link_take_greeting(struct link *link, uint8_t type, const struct record *record, struct err *err)
 {
 	if (type == MSG_HELLO)
@@ -248,7 +257,11 @@ int link_take_greeting(struct link *link, uint8_t type, const struct record *rec
 	state_publish(link);
 	link->greeted = true;
 	link_finish(link);
-	return 0;
+	if (link->status != LINK_IDLE || !link->options.scan_at_once)
+		return 0;
+	link->early = true;
+	scan_begin(link);
+	return talk_from_controller(&link->talk, MSG_SCAN, 0, err);
 }
 
 /* --- answers ------------------------------------------------------------------------- */
@@ -414,6 +427,17 @@ static void pruned_take(struct link *link, const struct record *record)
 	prune->problem = link_text(link, record, "problem");
 }
 
+/* A scan ended. Nobody asked for the early one yet: when it was refused, whoever
+ * asks is told then. */
+static void early_over(struct link *link, bool good)
+{
+	bool early = link->early;
+	link_finish(link);
+	link->early = false;
+	if (early && good)
+		link->scan_fresh_until_ms = clock_mono_ms() + LINK_SCAN_FRESH_MS;
+}
+
 int link_take_answer(struct link *link, uint8_t type, const struct record *record, struct err *err)
 {
 	struct err refusal = ERR_INIT;
@@ -421,6 +445,10 @@ int link_take_answer(struct link *link, uint8_t type, const struct record *recor
 	case MSG_REFUSED:
 		if (link->request == MSG_LEASE)
 			lease_refused(link, record);
+		if (link->early) {
+			early_over(link, false);
+			return 0;
+		}
 		link_refusal(record, &refusal);
 		link_refuse(link, &refusal);
 		return 0;
@@ -444,7 +472,8 @@ int link_take_answer(struct link *link, uint8_t type, const struct record *recor
 		return 0;
 	case MSG_SCANNED:
 		scanned_take(link, record);
-		break;
+		early_over(link, true);
+		return 0;
 	case MSG_LINE:
 		line_take(link, record);
 		return 0;
@@ -517,9 +546,13 @@ void link_lease(struct link *link, const struct lease_request *request)
 void link_scan(struct link *link, bool deep)
 {
 	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
-	link_begin(link, MSG_SCAN, "scan");
-	link->edits = NULL;
-	link->results.scan = (struct scan_result){0};
+	if (!deep && clock_mono_ms() < link->scan_fresh_until_ms) {
+		link_begin(link, MSG_SCAN, "scan");
+		if (link->status == LINK_BUSY)
+			link_finish(link);
+		return;
+	}
+	scan_begin(link);
 	record_begin(&record, "scan");
 	if (deep)
 		record_put_u64(&record, "deep", 1);

@@ -34,7 +34,8 @@ void bootstrap_quote(struct buf *out, const char *text)
 	buf_putc(out, '\'');
 }
 
-/* $m mark, $a machine, $d digest, $z size, $p place, $l its .lockstep, $f the agent,
+/* $m mark, $e early bytes (dropped when the agent has to be sent first; they come
+ * again behind it), $a machine, $d digest, $z size, $p place, $l its .lockstep, $f the agent,
  * $t what is temporary. `ok` holds for a file that is really the agent: regular, not
  * a link, ours, and with the right digest. */
 static const char script_tools[] =
@@ -45,7 +46,8 @@ static const char script_tools[] =
 	"ok() { [ -f \"$1\" ] && [ ! -h \"$1\" ] && [ -O \"$1\" ] && "
 	"[ \"$(sha256sum <\"$1\" 2>/dev/null)\" = \"$d  -\" ]; }; "
 	"there() { [ -e \"$1\" ] || [ -h \"$1\" ]; }; "
-	"get() { say need \"$a\"; head -c \"$z\" >\"$1\" && chmod 700 \"$1\" && ok \"$1\"; }; "
+	"get() { [ \"$e\" = 0 ] || head -c \"$e\" >/dev/null; say need \"$a\"; head -c \"$z\" >\"$1\" && "
+	"chmod 700 \"$1\" && ok \"$1\"; }; "
 	"set -- $(uname -sm); a=$2; [ \"$1\" = Linux ] || die system \"$1\"; ";
 
 static const char script_place[] =
@@ -90,7 +92,7 @@ static void variable_put(struct buf *out, const char *name, const char *value)
 
 void bootstrap_script_put(struct buf *out, const struct bootstrap *bootstrap)
 {
-	buf_printf(out, "m=%s; ", bootstrap->mark);
+	buf_printf(out, "m=%s; e=%zu; ", bootstrap->mark, bootstrap->early_len);
 	buf_puts(out, script_tools);
 	buf_puts(out, "case $a in ");
 	for (size_t i = 0; i < bootstrap->image_count; i++) {

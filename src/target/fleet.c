@@ -406,6 +406,7 @@ static void server_open(struct fleet *fleet, size_t i)
 		.address = fleet->addresses[i],
 		.index = i,
 		.observe = fleet->options.observe,
+		.scan_at_once = fleet->options.scan_at_once,
 		.silence_ms = fleet->options.silence_ms,
 		.ssh = fleet->options.ssh,
 		.events = fleet->options.events,

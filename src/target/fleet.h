@@ -20,7 +20,8 @@
 struct fleet;
 
 struct fleet_options {
-	bool observe;			  /* see link_options */
+	bool observe;	   /* see link_options */
+	bool scan_at_once; /* a SCAN travels with the start; it answers the first scan, if asked within 3 s */
 	bool handle_signals;		  /* SIGINT and SIGTERM interrupt */
 	int connect_max;		  /* handshakes under way at once; 0: 32 */
 	int64_t silence_ms;		  /* 0: 30 s */

@@ -16,6 +16,7 @@ enum {
 	LINK_RELAY_QUEUE_MAX = 8 << 20,
 	LINK_SILENCE_MS = 30000,
 	LINK_PING_MS = 5000,
+	LINK_SCAN_FRESH_MS = 3000,
 };
 
 struct fetching; /* fetch.c */
@@ -47,6 +48,8 @@ struct link {
 	/* The request under way. */
 	uint8_t request; /* its type; 0: none */
 	const char *step;
+	bool early;		     /* it is the scan that travelled with the start */
+	int64_t scan_fresh_until_ms; /* monotonic; its result answers the next link_scan */
 	uint64_t bytes_sent_before;
 	int64_t progress_ms; /* when progress was last told */
 

@@ -59,6 +59,9 @@ void link_begin(struct link *link, uint8_t request, const char *step)
 	link->list_count = link->list_cap = 0;
 	link->bytes_sent_before = link->bytes_sent;
 	link->progress_ms = 0;
+	link->scan_fresh_until_ms = 0;
+	if (link->early)
+		return;
 	link_event(link, &(struct target_event){.kind = TARGET_EVENT_STEP});
 	step_fault(link, "before");
 }
@@ -77,7 +80,8 @@ void link_finish(struct link *link)
 		return;
 	request_over(link);
 	link->status = LINK_IDLE;
-	link_event(link, &(struct target_event){.kind = TARGET_EVENT_DONE});
+	if (!link->early)
+		link_event(link, &(struct target_event){.kind = TARGET_EVENT_DONE});
 	changed(link);
 }
 
@@ -276,6 +280,14 @@ static void frames_take(struct link *link, struct slice bytes)
 	}
 }
 
+/* A request that travels with the agent's start: its answer comes with the greeting
+ * and costs no round trip of its own. */
+static void early_put(const struct link *link, struct buf *out)
+{
+	if (link->options.scan_at_once)
+		frame_put(out, MSG_SCAN, SLICE("scan"));
+}
+
 static const struct agent_image *image_find(const struct link *link, const char *arch)
 {
 	for (size_t i = 0; i < link->bootstrap.image_count; i++)
@@ -291,8 +303,9 @@ static void agent_send(struct link *link, const char *arch)
 		link_drop(link, ERR_INTERNAL, "the server asks for an agent that does not exist");
 		return;
 	}
-	struct buf bytes = BUF_INIT(image->bytes.len);
+	struct buf bytes = BUF_INIT(image->bytes.len + KIB(1));
 	buf_put_slice(&bytes, image->bytes);
+	early_put(link, &bytes);
 	link->bytes_sent += bytes.len;
 	bytes_write(link, &bytes);
 }
@@ -458,6 +471,7 @@ struct link *link_make(struct loop *loop, const struct link_options *options)
 	images_list(link);
 	link->bootstrap.path = address->path;
 	link->bootstrap.observe = options->observe;
+	link->bootstrap.early_len = options->scan_at_once ? FRAME_HEADER_LEN + strlen("scan") : 0;
 	link->bootstrap.fault = setting("LOCKSTEP_FAULT_AGENT");
 	link->bootstrap.fault_list = setting("LOCKSTEP_FAULT_LIST");
 	bootstrap_mark_make(link->bootstrap.mark);
@@ -495,6 +509,7 @@ static int process_begin(struct link *link, struct err *err)
 		buf_free(&script);
 		return -1;
 	}
+	early_put(link, &script);
 	link->bytes_sent += script.len;
 	loop_process_write(link->process, &script);
 	return 0;

@@ -245,9 +245,10 @@ struct agent_image;
 struct offers; /* compressed object streams shared by links: target/offer.h */
 
 struct link_options {
-	struct place_address address;	  /* copied */
-	size_t index;			  /* for events */
-	bool observe;			  /* changes nothing on the server, leaves nothing behind */
+	struct place_address address; /* copied */
+	size_t index;		      /* for events */
+	bool observe;		      /* changes nothing on the server, leaves nothing behind */
+	bool scan_at_once; /* a SCAN travels with the start; it answers the first scan, if asked within 3 s */
 	int64_t silence_ms;		  /* the line is lost after so much silence; 0: 30 s */
 	const char *ssh;		  /* program and first words; NULL: $LOCKSTEP_SSH, else "ssh" */
 	const struct agent_image *images; /* target/bootstrap.h; NULL: the agents this program holds */

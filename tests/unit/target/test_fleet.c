@@ -187,6 +187,54 @@ static void a_place_over_ssh_is_deployed_to(void **state)
 	world_remove(&world);
 }
 
+/* Counts what the events name, to see that a scan was answered without asking. */
+static void count_scans(void *context, const struct target_event *event)
+{
+	if (strcmp(event->step, "scan") == 0 && event->kind == TARGET_EVENT_STEP)
+		++*(int *)context;
+}
+
+static void a_scan_can_travel_with_the_start(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct sshd sshd;
+	int scans = 0;
+	world_make(&world);
+	sshd_start(&sshd, &world.scratch);
+	const char *place = scratch_at(&world.arena, &world.scratch, "place");
+	struct place_address address = sshd_address(&sshd, place);
+	/* First contact: the agent has to be sent, and the early request once more. */
+	for (int observe = 1; observe >= 0; observe--) {
+		struct fleet_options options = {.ssh = sshd.ssh, .observe = observe, .scan_at_once = true};
+		struct fleet *fleet;
+		MUST(fleet_open(&address, 1, &options, &fleet, &err));
+		if (!observe)
+			deploy(fleet, world.store, &world.first, "d1");
+		fleet_close(&fleet);
+	}
+	file_put(arena_printf(&world.arena, "%s/current", place), "empty", SLICE("edited"));
+	struct fleet_options options = {
+		.ssh = sshd.ssh, .scan_at_once = true, .events = {count_scans, &scans}};
+	struct fleet *fleet;
+	MUST(fleet_open(&address, 1, &options, &fleet, &err));
+	assert_int_equal(scans, 0);
+	uint64_t sent = link_bytes_sent(fleet_link(fleet, 0));
+	MUST(fleet_scan(fleet, NULL, false, &err));
+	assert_int_equal(link_bytes_sent(fleet_link(fleet, 0)), sent);
+	assert_int_equal(scans, 1);
+	assert_int_equal(fleet_results(fleet, 0)->scan.edit_count, 1);
+	assert_string_equal(fleet_results(fleet, 0)->scan.edits[0].path, "empty");
+	/* Only once, and never for a deep one. */
+	MUST(fleet_scan(fleet, NULL, false, &err));
+	assert_true(link_bytes_sent(fleet_link(fleet, 0)) > sent);
+	assert_int_equal(fleet_results(fleet, 0)->scan.edit_count, 1);
+	fleet_close(&fleet);
+	sshd_stop(&sshd);
+	world_remove(&world);
+}
+
 /* --- what may go wrong ---------------------------------------------------------- */
 
 struct heard {
@@ -806,6 +854,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_local_place_is_deployed_to),
 		cmocka_unit_test(a_place_over_ssh_is_deployed_to),
+		cmocka_unit_test(a_scan_can_travel_with_the_start),
 		cmocka_unit_test(many_servers_go_together),
 		cmocka_unit_test(what_the_server_does_not_have_after_all_is_sent_again),
 		cmocka_unit_test(a_stranger_asks_before_sending),
