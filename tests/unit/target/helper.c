@@ -111,6 +111,7 @@ void sshd_start(struct sshd *sshd, const struct scratch *scratch)
 	struct err err = ERR_INIT;
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	const char *folder = scratch->path;
+	stop_running(); /* of a test that failed */
 	*sshd = (struct sshd){.child = CHILD_INIT, .port = free_port()};
 	const struct passwd *user = getpwuid(geteuid());
 	assert_non_null(user);
