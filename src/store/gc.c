@@ -14,9 +14,8 @@ struct gc {
 	void *context;
 	bool dry_run;
 	struct store_gc_result *result;
-	struct arena arena;   /* what the keys of `needed` point into */
-	struct map needed;    /* digests of objects */
-	struct digest *going; /* manifests to be removed */
+	struct digest_set needed; /* objects that kept manifests name */
+	struct digest *going;	  /* manifests to be removed */
 	size_t going_count, going_cap;
 	const char *folder; /* the two digits under way */
 };
@@ -25,6 +24,7 @@ static int visit_manifest(void *context, const char *name, struct err *err)
 {
 	struct gc *gc = context;
 	struct digest release;
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	struct manifest manifest;
 
 	if (!digest_from_hex(slice_of(name), &release))
@@ -39,12 +39,12 @@ static int visit_manifest(void *context, const char *name, struct err *err)
 	}
 	/* A kept manifest that cannot be read stops everything, before anything is
 	 * removed: what it needs is unknown. */
-	if (store_load_manifest(gc->store, &release, &gc->arena, &manifest, err))
+	if (store_load_manifest(gc->store, &release, &arena, &manifest, err))
 		return -1;
 	gc->result->manifests_kept++;
 	for (size_t i = 0; i < manifest.count; i++)
 		if (manifest.entries[i].type != ENTRY_DIR)
-			map_put(&gc->needed, slice_make(manifest.entries[i].digest.bytes, DIGEST_LEN), gc);
+			digest_set_add(&gc->needed, &manifest.entries[i].digest);
 	return 0;
 }
 
@@ -78,7 +78,7 @@ static int visit_object(void *context, const char *name, struct err *err)
 
 	/* What is not ours to name is left alone; verify points at it. */
 	if (!object_name_parse(gc->folder, name, &digest, &compressed) ||
-	    map_get(&gc->needed, slice_make(digest.bytes, DIGEST_LEN)))
+	    digest_set_has(&gc->needed, &digest))
 		return 0;
 	object_path(&digest, compressed, path);
 	if (fstatat(gc->store->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
@@ -130,8 +130,7 @@ int store_gc(const char *path, bool (*keep)(void *context, const struct digest *
 		   remove_manifests(&gc, err) ||
 		   dir_each_at(store->dir_fd, "objects", visit_folder, &gc, err) ||
 		   dir_each_at(store->incoming_fd, ".", remove_incoming, &gc, err);
-	map_free(&gc.needed);
-	arena_free(&gc.arena);
+	digest_set_free(&gc.needed);
 	mem_free_ptr(&gc.going);
 	return done ? err_wrap(err, "the store %s", path) : 0;
 }

@@ -59,6 +59,15 @@ int object_file_open(struct store *store, const struct digest *digest, int *fd_o
 int object_file_read(int fd, bool compressed, bool strict, const struct digest *digest, store_sink *sink, void *context,
 		struct err *err) CHECKED;
 
+/* object.c: digests by value, so that the manifests they come from need not stay. */
+struct digest_set {
+	struct arena arena;
+	struct map map;
+};
+bool digest_set_add(struct digest_set *set, const struct digest *digest); /* false: it was there */
+bool digest_set_has(const struct digest_set *set, const struct digest *digest);
+void digest_set_free(struct digest_set *set);
+
 /* draft.c: a file in incoming/ that becomes an object. */
 struct draft {
 	int fd;

@@ -222,15 +222,21 @@ int manifest_parse(struct arena *arena, struct slice bytes, struct manifest *out
 	return 0;
 }
 
-static void encode_entry(struct buf *out, const struct entry *entry)
+/* What stands before the path; returns its length. */
+static size_t encode_head(const struct entry *entry, char out[128])
 {
 	char hex[DIGEST_HEX_LEN + 1] = "-";
 
 	if (entry->type != ENTRY_DIR)
 		digest_to_hex(&entry->digest, hex);
-	buf_printf(out, "%c %04o %" PRIu64 " %s ", entry->type, entry->mode, entry->size, hex);
-	buf_put_slice(out, entry->path);
-	buf_putc(out, '\0');
+	return (size_t)snprintf(out, 128, "%c %04o %" PRIu64 " %s ", entry->type, entry->mode, entry->size,
+				hex);
+}
+
+static char *put_bytes(char *at, const void *bytes, size_t len)
+{
+	memcpy(at, bytes, len);
+	return at + len;
 }
 
 int manifest_build(struct arena *arena, const struct entry *entries, size_t count, struct manifest *out,
@@ -240,21 +246,30 @@ int manifest_build(struct arena *arena, const struct entry *entries, size_t coun
 	if (count > MANIFEST_ENTRIES_MAX)
 		return err_set(err, ERR_USER, "%zu files and folders: the limit is %d", count,
 			       MANIFEST_ENTRIES_MAX);
-	AUTO(buf_free) struct buf bytes = BUF_INIT(MANIFEST_BYTES_MAX);
 	AUTO(mem_free_ptr) struct entry *sorted = mem_array(count, sizeof(*sorted));
+	char head[128];
+	size_t len = HEADER_LEN;
 	if (count)
 		memcpy(sorted, entries, count * sizeof(*sorted));
 	qsort(sorted, count, sizeof(*sorted), compare_entries);
-	buf_puts(&bytes, header_line);
 	for (size_t i = 0; i < count; i++) {
 		if (check_entry(&sorted[i], err))
 			return -1;
-		encode_entry(&bytes, &sorted[i]);
+		len += encode_head(&sorted[i], head) + sorted[i].path.len + 1;
 	}
-	if (buf_check(&bytes, "the manifest", err))
-		return -1;
+	if (len > MANIFEST_BYTES_MAX)
+		return err_set(err, ERR_USER, "a manifest of %zu bytes is larger than the limit", len);
+	/* Straight to where it stays: a release of many files should not be held twice. */
+	char *bytes = arena_alloc(arena, len);
+	char *at = put_bytes(bytes, header_line, HEADER_LEN);
+	for (size_t i = 0; i < count; i++) {
+		at = put_bytes(at, head, encode_head(&sorted[i], head));
+		at = put_bytes(at, sorted[i].path.ptr, sorted[i].path.len);
+		*at++ = '\0';
+	}
+	mem_free_ptr(&sorted);
 	/* What we name must be what everybody else will read: parse our own bytes. */
-	return manifest_parse(arena, arena_slice(arena, buf_slice(&bytes)), out, err);
+	return manifest_parse(arena, slice_make(bytes, len), out, err);
 }
 
 static bool same_content(const struct entry *a, const struct entry *b)

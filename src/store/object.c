@@ -41,6 +41,27 @@ bool object_name_parse(const char *folder, const char *name, struct digest *dige
 	return digest_from_hex(slice_of(hex), digest);
 }
 
+bool digest_set_add(struct digest_set *set, const struct digest *digest)
+{
+	if (digest_set_has(set, digest))
+		return false;
+	struct digest *kept = ARENA_NEW(&set->arena, struct digest);
+	*kept = *digest;
+	map_put(&set->map, slice_make(kept->bytes, DIGEST_LEN), kept);
+	return true;
+}
+
+bool digest_set_has(const struct digest_set *set, const struct digest *digest)
+{
+	return map_get(&set->map, slice_make(digest->bytes, DIGEST_LEN)) != NULL;
+}
+
+void digest_set_free(struct digest_set *set)
+{
+	map_free(&set->map);
+	arena_free(&set->arena);
+}
+
 /* A raw object of no bytes is what a file system without our order of syncing
  * leaves after a power failure; only the empty content may look like that. */
 static bool raw_believable(const struct digest *digest, uint64_t found, uint64_t size)

@@ -154,13 +154,14 @@ static int sync_manifests(struct store *store, struct err *err)
 int publish_manifest(struct store *store, const struct manifest *manifest, struct err *err)
 {
 	struct draft draft = DRAFT_INIT;
-	AUTO(buf_free) struct buf scratch = BUF_INIT(1);
 	char path[OBJECT_PATH_LEN], name[40];
 
 	manifest_path(&manifest->digest, path);
 	if (manifest_is_there(store, path, manifest->bytes)) {
 		/* Drafts can still wait: an object that was lost or damaged was written anew. */
+		pthread_mutex_lock(&store->mutex);
 		bool anew = store->pending.count > 0;
+		pthread_mutex_unlock(&store->mutex);
 		if (pending_settle(store, err) || (anew && sync_all(store, err)))
 			return -1;
 		return sync_manifests(store, err);

@@ -23,11 +23,10 @@ struct verify {
 	store_damage *damage;
 	void *context;
 	struct store_verify_result *result;
-	struct arena arena;
 	struct check *checks;
 	size_t count, cap;
-	struct map known;   /* objects that some manifest was asked for already */
-	const char *folder; /* the two digits under way */
+	struct digest_set known; /* objects that some manifest was asked for already */
+	const char *folder;	 /* the two digits under way */
 };
 
 static void report(struct verify *verify, const char *kind, const char *name, const char *why)
@@ -132,19 +131,19 @@ static int visit_folder(void *context, const char *name, struct err *err)
 /* `read`: the objects are to be read; otherwise they were, and only must be there. */
 static void verify_manifest(struct verify *verify, const struct digest *release, const char *name, bool read)
 {
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	struct manifest manifest;
 	struct err err = ERR_INIT;
 	char hex[DIGEST_HEX_LEN + 1];
 
 	verify->result->manifests++;
-	if (store_load_manifest(verify->store, release, &verify->arena, &manifest, &err)) {
+	if (store_load_manifest(verify->store, release, &arena, &manifest, &err)) {
 		report(verify, "manifest", name, err.text);
 		return;
 	}
 	for (size_t i = 0; i < manifest.count; i++) {
 		const struct entry *entry = &manifest.entries[i];
-		struct slice key = slice_make(entry->digest.bytes, DIGEST_LEN);
-		if (entry->type == ENTRY_DIR || map_put(&verify->known, key, verify))
+		if (entry->type == ENTRY_DIR || !digest_set_add(&verify->known, &entry->digest))
 			continue;
 		if (read) {
 			add_check(verify, (struct check){entry->digest, entry->size, .either = true});
@@ -200,8 +199,7 @@ int store_verify(struct store *store, const struct digest *release, store_damage
 	} else {
 		done = verify_all(&verify, err);
 	}
-	map_free(&verify.known);
-	arena_free(&verify.arena);
+	digest_set_free(&verify.known);
 	free(verify.checks);
 	return done;
 }

@@ -59,17 +59,14 @@ static void assert_unchanged(void)
 
 static void keeps_names_of_any_bytes(void **state)
 {
-	static const char *const names[] = {"with space", "new\nline", "gr\xc3\xbcn", "\xff\xfe",  "-dash",
-					    "a\\b",	  "\x1b[31m",  "tab\t",	      "\"quoted\""};
-	char path[100];
+	static const char names[][16] = {"with space", "new\nline", "gr\xc3\xbcn", "\xff\xfe",	"-dash",
+					 "a\\b",       "\x1b[31m",  "tab\t",	   "\"quoted\""};
 
 	(void)state;
 	make_dir("tree/a dir\n\xff");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		snprintf(path, sizeof(path), "tree/%s", names[i]);
-		write_text(path, names[i]);
-		snprintf(path, sizeof(path), "tree/a dir\n\xff/%s", names[i]);
-		write_text(path, names[i]);
+		write_text(arena_printf(&arena, "tree/%s", names[i]), names[i]);
+		write_text(arena_printf(&arena, "tree/a dir\n\xff/%s", names[i]), names[i]);
 	}
 	struct manifest manifest = import("tree");
 	assert_int_equal(manifest.count, 2 * ARRAY_LEN(names) + 1);
