@@ -77,13 +77,15 @@ static int send_waiting(struct session *session, const struct holder *holder, st
 static int refuse_held(struct session *session, struct err *err)
 {
 	AUTO(buf_free) struct buf age = BUF_INIT(64);
-	struct holder holder = { 0 };
+	struct holder holder = {0};
 
 	read_holder(session, &holder);
 	clock_put_age(&age, holder.since, clock_wall_ms());
-	err_set(err, ERR_CONFLICT, "%s is being deployed to by %s (deployment %s, begun %s)", session->place.path,
-		*holder.by ? holder.by : "somebody", *holder.deployment ? holder.deployment : "unknown", buf_str(&age));
-	err_hint(err, "wait for it (--wait 10m), or try again later; a holder that died is gone after 30 s by itself");
+	err_set(err, ERR_CONFLICT, "%s is being deployed to by %s (deployment %s, begun %s)",
+		session->place.path, *holder.by ? holder.by : "somebody",
+		*holder.deployment ? holder.deployment : "unknown", buf_str(&age));
+	err_hint(err, "wait for it (--wait 10m), or try again later; a holder that died is gone after 30 s "
+		      "by itself");
 	arena_free(&holder.arena);
 	return -1;
 }
@@ -102,7 +104,7 @@ static int take_lock(struct session *session, int64_t wait_ms, struct err *err)
 		if (now >= until)
 			return refuse_held(session, err);
 		if (now >= next_word) {
-			struct holder holder = { 0 };
+			struct holder holder = {0};
 			read_holder(session, &holder);
 			int result = send_waiting(session, &holder, err);
 			arena_free(&holder.arena);
@@ -110,7 +112,7 @@ static int take_lock(struct session *session, int64_t wait_ms, struct err *err)
 				return -1;
 			next_word = now + WAITING_EVERY_MS;
 		}
-		struct pollfd line = { STDIN_FILENO, POLLIN, 0 };
+		struct pollfd line = {STDIN_FILENO, POLLIN, 0};
 		if (poll(&line, 1, RETRY_MS) > 0 && session_listen(session, err))
 			return -1;
 	}
@@ -137,15 +139,18 @@ static int write_holder(struct session *session, const struct record *request, s
 static int check_owner(struct session *session, const struct record *request, bool *bound, struct err *err)
 {
 	struct state *state = &session->state;
-	struct slice project = record_get(request, "project"), environment = record_get(request, "environment");
+	struct slice project = record_get(request, "project"),
+		     environment = record_get(request, "environment");
 	bool take_over = record_get_u64(request, "take_over", 0);
 
 	*bound = state->layout == 0 || !*state->project;
-	if (!*bound && (!slice_is(project, state->project) || !slice_is(environment, state->environment)) && !take_over) {
+	if (!*bound && (!slice_is(project, state->project) || !slice_is(environment, state->environment)) &&
+	    !take_over) {
 		err_set(err, ERR_CONFLICT, "%s belongs to %s of %s, not to %.*s of %.*s", session->place.path,
 			state->environment, state->project, SLICE_ARG(environment), SLICE_ARG(project));
-		return err_hint(err, "give this environment another path, or pass --take-over if the place is really "
-				     "to change hands");
+		return err_hint(
+			err, "give this environment another path, or pass --take-over if the place is really "
+			     "to change hands");
 	}
 	*bound = *bound || !slice_is(project, state->project) || !slice_is(environment, state->environment);
 	state->project = arena_str(&state->arena, project);
@@ -247,7 +252,7 @@ refused:
 
 int session_check_lease(struct session *session, const struct record *request, struct err *err)
 {
-	AUTO(state_free) struct state now = { 0 };
+	AUTO(state_free) struct state now = {0};
 	uint64_t epoch;
 
 	if (!session->leased)
@@ -265,9 +270,13 @@ int session_check_pending(struct session *session, const struct record *request,
 {
 	struct slice deployment;
 
-	if (session_check_lease(session, request, err) || record_need(request, "deployment", &deployment, err))
+	if (session_check_lease(session, request, err) ||
+	    record_need(request, "deployment", &deployment, err))
 		return -1;
-	if (!slice_is(deployment, state_pending(&session->state, "deployment")))
-		return err_set(err, ERR_CONFLICT, "deployment %.*s is not under way here", SLICE_ARG(deployment));
+	/* An empty name must not equal that of no deployment. */
+	if (!state_has_pending(&session->state) || deployment.len == 0 ||
+	    !slice_is(deployment, state_pending(&session->state, "deployment")))
+		return err_set(err, ERR_CONFLICT, "deployment %.*s is not under way here",
+			       SLICE_ARG(deployment));
 	return 0;
 }

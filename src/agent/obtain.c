@@ -64,12 +64,14 @@ static int keep_aside(struct preparation *p, const struct scan_edit *edit, struc
 	if (dir_make_at(place->private_fd, path.ptr, 0700, err))
 		return err_wrap(err, "keeping an edited file aside");
 	*slash = '/';
-	AUTO(close_fd) int from = openat(edit->dir_fd, edit->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	AUTO(close_fd)
+	int from = openat(edit->dir_fd, edit->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (from < 0)
 		return errno == EACCES ? 0 : err_errno(err, "keeping an edited file aside");
 	if (unlinkat(place->private_fd, path.ptr, 0) != 0 && errno != ENOENT)
 		return err_errno(err, "keeping an edited file aside");
-	AUTO(close_fd) int to = openat(place->private_fd, path.ptr, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	AUTO(close_fd)
+	int to = openat(place->private_fd, path.ptr, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (to < 0)
 		return err_errno(err, "keeping an edited file aside");
 	char piece[64 << 10];
@@ -98,12 +100,12 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 	struct source *source = &p->sources[p->source_count];
 	struct place *place = &p->session->place;
 	struct err unusable = ERR_INIT;
-	struct edits edits = { p, source };
+	struct edits edits = {p, source};
 
 	for (size_t i = 0; i < p->source_count; i++)
 		if (strcmp(p->sources[i].name, name) == 0)
 			return 0;
-	*source = (struct source){ .root_fd = -1 };
+	*source = (struct source){.root_fd = -1};
 	snprintf(source->name, sizeof(source->name), "%s", name);
 	if (own_load(place, name, &p->arena, &source->own, &unusable) ||
 	    activation_open(place, name, &source->root_fd, &unusable))
@@ -133,7 +135,7 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 		if (map_get(&p->by_digest, key))
 			continue;
 		struct location *location = ARENA_NEW(&p->arena, struct location);
-		*location = (struct location){ source, entry };
+		*location = (struct location){source, entry};
 		map_put(&p->by_digest, key, location);
 	}
 	return 0;
@@ -208,7 +210,7 @@ static int copy_checked(int from, int to, const struct digest *wanted, bool *rig
 
 static void set_time(const struct preparation *p, int fd)
 {
-	struct timespec times[2] = { { .tv_sec = p->commit_time }, { .tv_sec = p->commit_time } };
+	struct timespec times[2] = {{.tv_sec = p->commit_time}, {.tv_sec = p->commit_time}};
 
 	/* Only comfort: build tools and caches like equal times for equal content. */
 	(void)!futimens(fd, times);
@@ -219,7 +221,8 @@ static int create_in_tree(struct preparation *p, const struct entry *entry, int 
 {
 	if (tree_parent(&p->cursor, entry->path, dir_fd_out, name_out, err))
 		return -1;
-	int fd = openat(*dir_fd_out, *name_out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, entry->mode);
+	int fd = openat(*dir_fd_out, *name_out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			entry->mode);
 	if (fd < 0)
 		return err_errno(err, "%s", entry->path.ptr);
 	if (fchmod(fd, entry->mode) != 0) {
@@ -230,13 +233,15 @@ static int create_in_tree(struct preparation *p, const struct entry *entry, int 
 	return 0;
 }
 
-static int copy_into_tree(struct preparation *p, const struct entry *entry, int from, bool *got, struct err *err)
+static int copy_into_tree(struct preparation *p, const struct entry *entry, int from, bool *got,
+			  struct err *err)
 {
 	AUTO(close_fd) int to = -1;
 	const char *name;
 	int dir_fd;
 
-	if (create_in_tree(p, entry, &to, &dir_fd, &name, err) || copy_checked(from, to, &entry->digest, got, err))
+	if (create_in_tree(p, entry, &to, &dir_fd, &name, err) ||
+	    copy_checked(from, to, &entry->digest, got, err))
 		return err_wrap(err, "copying a file");
 	if (*got) {
 		set_time(p, to);
@@ -273,8 +278,8 @@ static int link_into_tree(struct preparation *p, const struct entry *entry, cons
 	return unlinkat(dir_fd, name, 0) == 0 ? 0 : err_errno(err, "%s", entry->path.ptr);
 }
 
-static int take_from_location(struct preparation *p, const struct entry *entry, const struct location *location,
-			      bool *got, struct err *err)
+static int take_from_location(struct preparation *p, const struct entry *entry,
+			      const struct location *location, bool *got, struct err *err)
 {
 	AUTO(tree_cursor_close) struct tree_cursor cursor;
 	struct err unusable = ERR_INIT;
@@ -287,8 +292,9 @@ static int take_from_location(struct preparation *p, const struct entry *entry, 
 	if (tree_parent(&cursor, location->entry->entry.path, &dir_fd, &name, &unusable) ||
 	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
 		return 0;
-	bool may_link = !p->copy && !preparation_is_generated(p, entry->path) && (st.st_mode & 07777) == entry->mode &&
-			st.st_uid == geteuid() && signature_check(location->entry, &st) != SIGNATURE_BROKEN;
+	bool may_link = !p->copy && !preparation_is_generated(p, entry->path) &&
+			(st.st_mode & 07777) == entry->mode && st.st_uid == geteuid() &&
+			signature_check(location->entry, &st) != SIGNATURE_BROKEN;
 	if (may_link) {
 		int linked = link_into_tree(p, entry, location, dir_fd, name, &st, err);
 		*got = linked > 0;
@@ -331,7 +337,8 @@ static int take_link(struct preparation *p, const struct entry *entry, bool *got
 		struct err unusable = ERR_INIT;
 		struct digest digest;
 		tree_cursor_init(&cursor, p->sources[i].root_fd);
-		if (!old || old->entry.type != ENTRY_LINK || !digest_equal(&old->entry.digest, &entry->digest) ||
+		if (!old || old->entry.type != ENTRY_LINK ||
+		    !digest_equal(&old->entry.digest, &entry->digest) ||
 		    tree_parent(&cursor, entry->path, &dir_fd, &name, &unusable))
 			continue;
 		ssize_t len = readlinkat(dir_fd, name, target, sizeof(target) - 1);
@@ -348,42 +355,136 @@ static int take_link(struct preparation *p, const struct entry *entry, bool *got
 	return symlinkat(target, dir_fd, name) == 0 ? 0 : err_errno(err, "%s", entry->path.ptr);
 }
 
+int obtain_open_put(struct preparation *p, const struct entry *entry, int *fd_out, struct err *err)
+{
+	const char *name;
+	int dir_fd;
+
+	if (preparation_is_covered(p, entry->path)) {
+		*fd_out = open_object(p, &entry->digest);
+	} else {
+		if (tree_parent(&p->cursor, entry->path, &dir_fd, &name, err))
+			return -1;
+		*fd_out = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	}
+	return *fd_out >= 0 ? 0 : err_errno(err, "%s", entry->path.ptr);
+}
+
+/* Whether objects/HEX is there and right. A crash may have left one that is not: it goes. */
+static bool has_object(struct preparation *p, const struct digest *digest, uint64_t size)
+{
+	AUTO(close_fd) int fd = open_object(p, digest);
+	char path[DIGEST_HEX_LEN + 16];
+	struct err unreadable = ERR_INIT;
+	struct digest found;
+	struct stat st;
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size == size &&
+	    digest_of_fd(fd, &found, NULL, &unreadable) == 0 && digest_equal(&found, digest))
+		return true;
+	object_name(digest, path);
+	unlinkat(p->session->place.private_fd, path, 0);
+	return false;
+}
+
+static int name_object(struct preparation *p, const char *temporary, const char *path, struct err *err)
+{
+	int private_fd = p->session->place.private_fd;
+
+	return renameat(private_fd, temporary, private_fd, path) == 0 ? 0 : err_errno(err, "%s", path);
+}
+
+static int create_object(struct preparation *p, const char *temporary, int *fd_out, struct err *err)
+{
+	*fd_out = openat(p->session->place.private_fd, temporary,
+			 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return *fd_out >= 0 ? 0 : err_errno(err, "%s", temporary);
+}
+
 int obtain_keep_object(struct preparation *p, const struct entry *entry, struct err *err)
 {
 	char path[DIGEST_HEX_LEN + 16], temporary[DIGEST_HEX_LEN + 24];
-	struct place *place = &p->session->place;
+	AUTO(close_fd) int from = -1;
+	AUTO(close_fd) int to = -1;
 	const char *name;
-	struct stat st;
 	bool right;
 	int dir_fd;
 
-	object_name(&entry->digest, path);
-	if (fstatat(place->private_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (has_object(p, &entry->digest, entry->size))
 		return 0;
+	object_name(&entry->digest, path);
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	if (tree_parent(&p->cursor, entry->path, &dir_fd, &name, err))
 		return -1;
-	AUTO(close_fd) int from = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	from = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (from < 0)
 		return err_errno(err, "%s", entry->path.ptr);
-	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	AUTO(close_fd) int to = openat(place->private_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (to < 0)
-		return err_errno(err, "%s", temporary);
-	if (copy_checked(from, to, &entry->digest, &right, err))
+	if (create_object(p, temporary, &to, err) || copy_checked(from, to, &entry->digest, &right, err))
 		return err_wrap(err, "keeping an object");
 	if (!right)
 		return err_set(err, ERR_INTERNAL, "%s changed while it was being prepared", entry->path.ptr);
-	return renameat(place->private_fd, temporary, place->private_fd, path) == 0 ? 0 : err_errno(err, "%s", path);
+	return name_object(p, temporary, path, err);
+}
+
+int obtain_keep_text(struct preparation *p, const struct digest *digest, struct slice text, struct err *err)
+{
+	char path[DIGEST_HEX_LEN + 16], temporary[DIGEST_HEX_LEN + 24];
+	AUTO(close_fd) int to = -1;
+
+	if (has_object(p, digest, text.len))
+		return 0;
+	object_name(digest, path);
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	if (create_object(p, temporary, &to, err) || fd_write_all(to, text.ptr, text.len, err))
+		return err_wrap(err, "keeping an object");
+	return name_object(p, temporary, path, err);
+}
+
+int obtain_put_text(struct preparation *p, const struct entry *entry, struct slice text, struct err *err)
+{
+	AUTO(close_fd) int to = -1;
+	const char *name;
+	int dir_fd;
+
+	if (create_in_tree(p, entry, &to, &dir_fd, &name, err) || fd_write_all(to, text.ptr, text.len, err))
+		return err_wrap(err, "%s", entry->path.ptr);
+	set_time(p, to);
+	return preparation_is_generated(p, entry->path) ? obtain_keep_object(p, entry, err) : 0;
 }
 
 /* Content that no activation shows only has to be in objects/. */
 static int take_covered(struct preparation *p, const struct entry *entry, bool *got, struct err *err)
 {
-	AUTO(close_fd) int there = open_object(p, &entry->digest);
-	struct stat st;
+	const struct location *location;
+	AUTO(tree_cursor_close) struct tree_cursor cursor;
+	AUTO(close_fd) int from = -1;
+	AUTO(close_fd) int to = -1;
+	char path[DIGEST_HEX_LEN + 16], temporary[DIGEST_HEX_LEN + 24];
+	struct err unusable = ERR_INIT;
+	const char *name;
+	int dir_fd;
 
-	(void)err;
-	*got = there >= 0 && fstat(there, &st) == 0 && (uint64_t)st.st_size == entry->size;
+	tree_cursor_init(&cursor, -1);
+	*got = has_object(p, &entry->digest, entry->size);
+	location = map_get(&p->by_digest, slice_make(entry->digest.bytes, DIGEST_LEN));
+	if (*got || !location)
+		return 0;
+	/* Covered only now: an activation still shows it. */
+	cursor.root_fd = location->source->root_fd;
+	if (tree_parent(&cursor, location->entry->entry.path, &dir_fd, &name, &unusable))
+		return 0;
+	from = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (from < 0)
+		return 0;
+	object_name(&entry->digest, path);
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	if (create_object(p, temporary, &to, err) || copy_checked(from, to, &entry->digest, got, err))
+		return err_wrap(err, "keeping an object");
+	if (*got)
+		return name_object(p, temporary, path, err);
+	unlinkat(p->session->place.private_fd, temporary, 0);
 	return 0;
 }
 
@@ -396,8 +497,7 @@ int obtain_entry(struct preparation *p, size_t index, bool *got, struct err *err
 		return take_covered(p, entry, got, err);
 	if (entry->type == ENTRY_LINK)
 		return take_link(p, entry, got, err);
-	const struct location *location =
-		map_get(&p->by_digest, slice_make(entry->digest.bytes, DIGEST_LEN));
+	const struct location *location = map_get(&p->by_digest, slice_make(entry->digest.bytes, DIGEST_LEN));
 	if (location && take_from_location(p, entry, location, got, err))
 		return -1;
 	if (*got) {
@@ -434,7 +534,8 @@ int obtain_twin(struct preparation *p, size_t first, size_t index, struct err *e
 		return err_errno(err, "%s", from->path.ptr);
 	if (copy_into_tree(p, entry, fd, &right, err))
 		return -1;
-	return right ? 0 : err_set(err, ERR_INTERNAL, "%s changed while it was being prepared", from->path.ptr);
+	return right ? 0
+		     : err_set(err, ERR_INTERNAL, "%s changed while it was being prepared", from->path.ptr);
 }
 
 int obtain_map_base(struct preparation *p, const struct digest *digest, struct slice *out, struct err *err)
@@ -457,7 +558,8 @@ int obtain_map_base(struct preparation *p, const struct digest *digest, struct s
 		tree_cursor_init(&cursor, -1);
 		fd = open_object(p, digest);
 	}
-	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > COMPRESS_PREFIX_MAX)
+	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+	    st.st_size > COMPRESS_PREFIX_MAX)
 		return 0;
 	/* Private, and hashed below through the result's own digest: a base that changes
 	 * under us yields content that is refused and asked for again. */

@@ -28,12 +28,13 @@ static int absolute_path(const char *path, char out[PATH_MAX], struct err *err)
 
 static int open_private(struct place *place, bool create, struct err *err)
 {
-	static const char *const folders[] = { "manifests", "prepare", "objects", "aside", "trash", "hooks" };
+	static const char *const folders[] = {"manifests", "prepare", "objects", "aside", "trash", "hooks"};
 	struct stat st;
 
 	if (create && mkdirat(place->dir_fd, ".lockstep", 0700) != 0 && errno != EEXIST)
 		return err_errno(err, "%s/.lockstep", place->path);
-	place->private_fd = openat(place->dir_fd, ".lockstep", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	place->private_fd =
+		openat(place->dir_fd, ".lockstep", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (place->private_fd < 0 && errno == ENOENT && !create)
 		return 0;
 	if (place->private_fd < 0)
@@ -52,8 +53,13 @@ static int open_private(struct place *place, bool create, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (dir_make_at(place->private_fd, folders[i], 0700, err))
 			return err_wrap(err, "%s/.lockstep", place->path);
-	if (dir_make_at(place->dir_fd, "releases", 0755, err) || dir_make_at(place->dir_fd, "shared", 0755, err))
+	if (dir_make_at(place->dir_fd, "releases", 0755, err) ||
+	    dir_make_at(place->dir_fd, "shared", 0755, err))
 		return err_wrap(err, "%s", place->path);
+	/* Said before anything is sent. */
+	AUTO(close_fd) int releases = -1;
+	if (place_open_releases(place, &releases, err))
+		return -1;
 	return dir_sync(place->dir_fd, err);
 }
 
@@ -61,13 +67,15 @@ int place_open(const char *path, bool create, struct place *place, struct err *e
 {
 	char wanted[PATH_MAX], resolved[PATH_MAX];
 
-	*place = (struct place){ NULL, -1, -1 };
+	*place = (struct place){NULL, -1, -1};
 	if (absolute_path(path, wanted, err))
 		return -1;
 	if (create && dir_make_at(AT_FDCWD, wanted, 0755, err)) {
 		if (err->code == ERR_DENIED)
-			err_hint(err, "create the folder once as root and give it to the deploy user: "
-				      "mkdir -p %s && chown USER %s", wanted, wanted);
+			err_hint(err,
+				 "create the folder once as root and give it to the deploy user: "
+				 "mkdir -p %s && chown USER %s",
+				 wanted, wanted);
 		return -1;
 	}
 	if (!realpath(wanted, resolved)) {
@@ -101,8 +109,8 @@ bool place_parse_name(struct slice name, uint64_t *number_out)
 	struct slice digits = slice_cut(&rest, '-');
 	uint8_t bytes[6];
 
-	return name.len < PLACE_NAME_MAX && digits.len >= 6 && digits.len <= 12 && slice_to_u64(digits, number_out) &&
-	       hex_decode(rest, bytes, sizeof(bytes));
+	return name.len < PLACE_NAME_MAX && digits.len >= 6 && digits.len <= 12 &&
+	       slice_to_u64(digits, number_out) && hex_decode(rest, bytes, sizeof(bytes));
 }
 
 int place_live(const struct place *place, struct live *live, struct err *err)
@@ -110,7 +118,7 @@ int place_live(const struct place *place, struct live *live, struct err *err)
 	struct stat st;
 	uint64_t number;
 
-	*live = (struct live){ 0 };
+	*live = (struct live){0};
 	if (place->dir_fd < 0)
 		return 0;
 	ssize_t len = readlinkat(place->dir_fd, "current", live->target, sizeof(live->target) - 1);
@@ -124,8 +132,10 @@ int place_live(const struct place *place, struct live *live, struct err *err)
 		return err_errno(err, "%s/current", place->path);
 	live->target[len] = '\0';
 	struct slice target = slice_of(live->target);
-	struct slice name = slice_starts_with(target, "releases/") ? slice_skip(target, 9) : slice_make(NULL, 0);
-	if (!name.ptr || !place_parse_name(name, &number) || fstatat(place->dir_fd, live->target, &st, 0) != 0)
+	struct slice name =
+		slice_starts_with(target, "releases/") ? slice_skip(target, 9) : slice_make(NULL, 0);
+	if (!name.ptr || !place_parse_name(name, &number) ||
+	    fstatat(place->dir_fd, live->target, &st, 0) != 0)
 		live->foreign = true;
 	else
 		memcpy(live->name, name.ptr, name.len + 1);
@@ -154,6 +164,16 @@ static int add_name(void *context, const char *name, struct err *err)
 	return 0;
 }
 
+int place_open_releases(const struct place *place, int *fd_out, struct err *err)
+{
+	if (open_beneath(place->dir_fd, "releases", O_RDONLY | O_DIRECTORY, 0, false, fd_out, err) == 0)
+		return 0;
+	err_wrap(err, "%s", place->path);
+	return err_hint(
+		err,
+		"releases/ must be a folder in the place; to keep it elsewhere, put the whole place there");
+}
+
 static int newest_first(const void *a, const void *b)
 {
 	uint64_t left = 0, right = 0;
@@ -163,17 +183,18 @@ static int newest_first(const void *a, const void *b)
 	return (left < right) - (left > right);
 }
 
-int place_activations(const struct place *place, struct arena *arena, const char ***names_out, size_t *count_out,
-		      struct err *err)
+int place_activations(const struct place *place, struct arena *arena, const char ***names_out,
+		      size_t *count_out, struct err *err)
 {
-	struct listing listing = { .arena = arena };
-	struct stat st;
+	struct listing listing = {.arena = arena};
+	AUTO(close_fd) int releases = -1;
+	struct err none = ERR_INIT;
 
 	*names_out = NULL;
 	*count_out = 0;
-	if (place->dir_fd < 0 || fstatat(place->dir_fd, "releases", &st, 0) != 0)
+	if (place->dir_fd < 0 || place_open_releases(place, &releases, &none))
 		return 0;
-	int result = dir_each_at(place->dir_fd, "releases", add_name, &listing, err);
+	int result = dir_each_at(releases, ".", add_name, &listing, err);
 	if (listing.count) {
 		qsort(listing.names, listing.count, sizeof(*listing.names), newest_first);
 		*names_out = ARENA_NEW_ARRAY(arena, listing.count, const char *);

@@ -67,5 +67,9 @@ bool place_parse_name(struct slice name, uint64_t *number_out);
 int place_activations(const struct place *place, struct arena *arena, const char ***names_out, size_t *count_out,
 		      struct err *err) CHECKED;
 
+/* releases/, which must be a folder of the place itself: through a symlink we would
+ * rename and remove in somebody else's. */
+int place_open_releases(const struct place *place, int *fd_out, struct err *err) CHECKED;
+
 /* `current` shows `target` (NULL or "": is removed), durably. */
 int place_switch(const struct place *place, const char *target, struct err *err) CHECKED;

@@ -83,6 +83,11 @@ int obtain_twin(struct preparation *p, size_t first, size_t index, struct err *e
 int obtain_map_base(struct preparation *p, const struct digest *digest, struct slice *out, struct err *err) CHECKED;
 /* Copies a file that lies in the tree already into objects/HEX. */
 int obtain_keep_object(struct preparation *p, const struct entry *entry, struct err *err) CHECKED;
+/* The same for short content in memory (a link's target), and such content as a file of the tree. */
+int obtain_keep_text(struct preparation *p, const struct digest *digest, struct slice text, struct err *err) CHECKED;
+int obtain_put_text(struct preparation *p, const struct entry *entry, struct slice text, struct err *err) CHECKED;
+/* Opens the content of an entry that is in place: in objects/ when covered, else in the tree. */
+int obtain_open_put(struct preparation *p, const struct entry *entry, int *fd_out, struct err *err) CHECKED;
 
 /* receive.c */
 int receive_object_data(struct preparation *p, struct slice bytes, struct err *err) CHECKED;

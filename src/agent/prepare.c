@@ -47,7 +47,8 @@ static int copy_paths(struct preparation *p, const struct record *request, const
 		/* The same rules as for a path of a release: relative, clean, inside. */
 		if (value.len == 0 || value.len > MANIFEST_PATH_MAX || slice_find(value, '\0') >= 0 ||
 		    value.ptr[0] == '/' || slice_starts_with(value, ".lockstep"))
-			return err_set(err, ERR_USER, "%s: \"%.*s\" is no path inside a release", key, SLICE_ARG(value));
+			return err_set(err, ERR_USER, "%s: \"%.*s\" is no path inside a release", key,
+				       SLICE_ARG(value));
 		for (struct slice rest = value; rest.ptr;) {
 			struct slice part = slice_cut(&rest, '/');
 			if (part.len == 0 || slice_is(part, ".") || slice_is(part, ".."))
@@ -64,9 +65,9 @@ static int copy_paths(struct preparation *p, const struct record *request, const
 /* What of the request the pending record and the journal line keep. */
 static void copy_fields(struct preparation *p, const struct record *request)
 {
-	static const char *const keys[] = { "plan",	   "kind",	    "release", "config", "commit",
-					    "subject",	   "by",	    "reason",  "tree",	 "recipe",
-					    "build_key",   "platform",	    "decision_place", "decision_server" };
+	static const char *const keys[] = {
+		"plan",	  "kind", "release", "config",	  "commit",   "subject",	"by",
+		"reason", "tree", "recipe",  "build_key", "platform", "decision_place", "decision_server"};
 	struct slice value;
 	size_t cursor = 0;
 
@@ -90,27 +91,33 @@ static int check_expectation(struct session *session, const struct record *reque
 	if (place_live(&session->place, live, err))
 		return -1;
 	if (live->blocked) {
-		err_set(err, ERR_CONFLICT, "%s/current is a folder or file, not a symlink", session->place.path);
-		return err_hint(err, "move it away (or make it the first release by hand): lockstep switches releases by "
-				     "renaming a symlink over `current`");
+		err_set(err, ERR_CONFLICT, "%s/current is a folder or file, not a symlink",
+			session->place.path);
+		return err_hint(
+			err,
+			"move it away (or make it the first release by hand): lockstep switches releases by "
+			"renaming a symlink over `current`");
 	}
 	if (!slice_is(expect, live->name)) {
 		err_set(err, ERR_CONFLICT, "%s shows %s, the plan expected %.*s", session->place.path,
-			live->name[0] ? live->name : "nothing of ours", SLICE_ARG(expect.len ? expect : SLICE("nothing")));
+			live->name[0] ? live->name : "nothing of ours",
+			SLICE_ARG(expect.len ? expect : SLICE("nothing")));
 		return err_hint(err, "somebody deployed or changed `current` meanwhile; plan again");
 	}
 	return 0;
 }
 
 /* Reserves number and name, and says durably what is about to happen. */
-static int begin_pending(struct preparation *p, const struct record *request, const struct live *live, struct err *err)
+static int begin_pending(struct preparation *p, const struct record *request, const struct live *live,
+			 struct err *err)
 {
 	struct session *session = p->session;
 	struct state *state = &session->state;
 	AUTO(buf_free) struct buf pending = BUF_INIT(RECORD_LEN_MAX);
 
 	if (state_has_pending(state)) {
-		err_set(err, ERR_CONFLICT, "deployment %s is not finished here", state_pending(state, "deployment"));
+		err_set(err, ERR_CONFLICT, "deployment %s is not finished here",
+			state_pending(state, "deployment"));
 		return err_hint(err, "the next `lockstep deploy` finishes it or goes back first");
 	}
 	p->number = state->next;
@@ -146,7 +153,8 @@ static int begin(struct session *session, const struct record *request, bool res
 	struct slice deployment, release;
 	struct live live;
 
-	if (session_check_lease(session, request, err) || record_need(request, "deployment", &deployment, err) ||
+	if (session_check_lease(session, request, err) ||
+	    record_need(request, "deployment", &deployment, err) ||
 	    record_need(request, "release", &release, err) || check_expectation(session, request, &live, err))
 		return -1;
 	struct preparation *p = mem_alloc(sizeof(*p));
@@ -155,15 +163,15 @@ static int begin(struct session *session, const struct record *request, bool res
 		.line = BUF_INIT(RECORD_LEN_MAX),
 		.manifest_bytes = BUF_INIT(MANIFEST_BYTES_MAX),
 		.tree_fd = -1,
-		.cursor = { .dir_fd = -1 },
+		.cursor = {.dir_fd = -1},
 		.commit_time = record_get_i64(request, "commit_time", 0),
 		.copy = slice_is(record_get(request, "link"), "copy"),
 		.restoring = restoring,
 	};
 	preparation_free(&session->preparation);
 	session->preparation = p;
-	if (deployment.len == 0 || deployment.len >= sizeof(p->deployment) || slice_find(deployment, '/') >= 0 ||
-	    deployment.ptr[0] == '.')
+	if (deployment.len == 0 || deployment.len >= sizeof(p->deployment) ||
+	    slice_find(deployment, '/') >= 0 || deployment.ptr[0] == '.')
 		return err_set(err, ERR_USER, "\"%.*s\" is no name of a deployment", SLICE_ARG(deployment));
 	memcpy(p->deployment, deployment.ptr, deployment.len);
 	if (!digest_from_hex(release, &p->release))
@@ -172,10 +180,12 @@ static int begin(struct session *session, const struct record *request, bool res
 	struct slice from = record_get(request, "from");
 	if (from.len < sizeof(p->from) && from.len)
 		memcpy(p->from, from.ptr, from.len);
-	if (copy_paths(p, request, "shared_dir", p->shared_dirs, ARRAY_LEN(p->shared_dirs), &p->shared_dir_count, err) ||
-	    copy_paths(p, request, "shared_file", p->shared_files, ARRAY_LEN(p->shared_files), &p->shared_file_count,
-		       err) ||
-	    copy_paths(p, request, "generated", p->generated, ARRAY_LEN(p->generated), &p->generated_count, err))
+	if (copy_paths(p, request, "shared_dir", p->shared_dirs, ARRAY_LEN(p->shared_dirs),
+		       &p->shared_dir_count, err) ||
+	    copy_paths(p, request, "shared_file", p->shared_files, ARRAY_LEN(p->shared_files),
+		       &p->shared_file_count, err) ||
+	    copy_paths(p, request, "generated", p->generated, ARRAY_LEN(p->generated), &p->generated_count,
+		       err))
 		return -1;
 	if (begin_pending(p, request, &live, err) || fault_point("agent.prepare.begun", err))
 		return -1;
@@ -198,8 +208,8 @@ static int check_space(struct preparation *p, struct err *err)
 	}
 	/* File systems without a fixed number of inodes say 0. */
 	if (fs.f_files && p->manifest.count > (uint64_t)fs.f_favail)
-		return err_set(err, ERR_INTERNAL, "%s: %ju inodes are free, %zu are needed", p->session->place.path,
-			       (uintmax_t)fs.f_favail, p->manifest.count);
+		return err_set(err, ERR_INTERNAL, "%s: %ju inodes are free, %zu are needed",
+			       p->session->place.path, (uintmax_t)fs.f_favail, p->manifest.count);
 	return 0;
 }
 
@@ -210,7 +220,8 @@ static int make_dir(struct preparation *p, const struct entry *entry, struct err
 
 	if (tree_parent(&p->cursor, entry->path, &dir_fd, &name, err))
 		return -1;
-	return mkdirat(dir_fd, name, 0755) == 0 || errno == EEXIST ? 0 : err_errno(err, "%s", entry->path.ptr);
+	return mkdirat(dir_fd, name, 0755) == 0 || errno == EEXIST ? 0
+								   : err_errno(err, "%s", entry->path.ptr);
 }
 
 static void want(struct preparation *p, size_t index)
@@ -335,27 +346,31 @@ static int make_parents(struct preparation *p, struct slice path, struct err *er
 	for (size_t at = 0; at < path.len; at++) {
 		if (path.ptr[at] != '/')
 			continue;
-		struct entry folder = { .path = slice_of(arena_str(&p->arena, slice_make(path.ptr, at))) };
+		struct entry folder = {.path = slice_of(arena_str(&p->arena, slice_make(path.ptr, at)))};
 		if (make_dir(p, &folder, err))
 			return -1;
 	}
 	return 0;
 }
 
-static int open_shared(struct preparation *p, struct slice path, bool parent, int *fd_out, struct err *err)
+/* The folder of shared/ that `path` lies in, made where it is not there. */
+static int open_shared_parent(struct preparation *p, struct slice path, int *fd_out, const char **name_out,
+			      struct err *err)
 {
 	AUTO(close_fd) int at = -1;
 	const struct place *place = &p->session->place;
 	struct slice rest = path;
 
 	if (open_beneath(place->dir_fd, "shared", O_RDONLY | O_DIRECTORY, 0, false, &at, err))
-		return -1;
-	while (rest.ptr) {
-		struct slice part = slice_cut(&rest, '/');
-		const char *name = arena_str(&p->arena, part);
+		return err_wrap(err, "%s", place->path);
+	for (;;) {
+		const char *name = arena_str(&p->arena, slice_cut(&rest, '/'));
 		int next;
-		if (parent && !rest.ptr)
-			break;
+		if (!rest.ptr) {
+			*fd_out = steal_fd(&at);
+			*name_out = name;
+			return 0;
+		}
 		if (mkdirat(at, name, 0755) != 0 && errno != EEXIST)
 			return err_errno(err, "shared/%s", path.ptr);
 		if (open_beneath(at, name, O_RDONLY | O_DIRECTORY, 0, true, &next, err))
@@ -363,40 +378,32 @@ static int open_shared(struct preparation *p, struct slice path, bool parent, in
 		close_fd(&at);
 		at = next;
 	}
-	*fd_out = steal_fd(&at);
-	return 0;
 }
 
-/* One entry of the release goes to shared/, where nothing of that name stands. */
-static int seed_entry(struct preparation *p, const struct entry *entry, struct err *err)
+/* One entry of the release becomes `name` in a folder of shared/. */
+static int seed_entry(struct preparation *p, const struct entry *entry, int parent, const char *name,
+		      struct err *err)
 {
-	AUTO(close_fd) int parent = -1;
 	AUTO(close_fd) int from = -1;
-	char path[DIGEST_HEX_LEN + 16], hex[DIGEST_HEX_LEN + 1];
-	const char *slash = strrchr(entry->path.ptr, '/');
-	const char *name = slash ? slash + 1 : entry->path.ptr;
+	AUTO(close_fd) int to = -1;
+	char target[MANIFEST_LINK_MAX + 1] = {0}, piece[64 << 10];
+	size_t got;
 
-	if (open_shared(p, entry->path, true, &parent, err))
+	if (fault_point("agent.seed.entry", err))
 		return -1;
 	if (entry->type == ENTRY_DIR)
-		return mkdirat(parent, name, 0755) == 0 || errno == EEXIST ? 0 : err_errno(err, "shared/%s", name);
-	digest_to_hex(&entry->digest, hex);
-	snprintf(path, sizeof(path), "objects/%s", hex);
-	from = openat(p->session->place.private_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (from < 0)
-		return err_errno(err, "%s", path);
+		return mkdirat(parent, name, 0755) == 0 ? 0 : err_errno(err, "shared/%s", entry->path.ptr);
+	if (obtain_open_put(p, entry, &from, err))
+		return -1;
 	if (entry->type == ENTRY_LINK) {
-		char target[MANIFEST_LINK_MAX + 1] = { 0 };
-		size_t got;
 		if (fd_read_full(from, target, MANIFEST_LINK_MAX, &got, err))
 			return -1;
-		return symlinkat(target, parent, name) == 0 || errno == EEXIST ? 0 : err_errno(err, "shared/%s", name);
+		return symlinkat(target, parent, name) == 0 ? 0
+							    : err_errno(err, "shared/%s", entry->path.ptr);
 	}
-	AUTO(close_fd) int to = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, entry->mode);
+	to = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, entry->mode);
 	if (to < 0)
-		return errno == EEXIST ? 0 : err_errno(err, "shared/%s", entry->path.ptr);
-	char piece[64 << 10];
-	size_t got;
+		return err_errno(err, "shared/%s", entry->path.ptr);
 	do {
 		if (fd_read_full(from, piece, sizeof(piece), &got, err) || fd_write_all(to, piece, got, err))
 			return err_wrap(err, "shared/%s", entry->path.ptr);
@@ -409,26 +416,60 @@ static bool is_below(struct slice path, struct slice top)
 	return path.len > top.len && memcmp(path.ptr, top.ptr, top.len) == 0 && path.ptr[top.len] == '/';
 }
 
-/* A shared folder begins with what the release has there; later releases leave it alone. */
+/* Everything the release has below `path`, in shared/ under a name of ours. */
+static int seed_folder(struct preparation *p, struct slice path, int parent, const char *fresh,
+		       struct err *err)
+{
+	AUTO(close_fd) int root = -1;
+	AUTO(tree_cursor_close) struct tree_cursor cursor;
+	const char *name;
+	int dir_fd;
+
+	tree_cursor_init(&cursor, -1);
+	if (mkdirat(parent, fresh, 0755) != 0)
+		return err_errno(err, "shared/%s", path.ptr);
+	if (open_beneath(parent, fresh, O_RDONLY | O_DIRECTORY, 0, false, &root, err))
+		return -1;
+	cursor.root_fd = root;
+	for (size_t i = 0; i < p->manifest.count; i++) {
+		const struct entry *entry = &p->manifest.entries[i];
+		if (!is_below(entry->path, path))
+			continue;
+		if (tree_parent(&cursor, slice_skip(entry->path, path.len + 1), &dir_fd, &name, err) ||
+		    seed_entry(p, entry, dir_fd, name, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* What is shared begins with what the release has there, and later releases leave it
+ * alone. It gets its name last: after a crash it is there whole or not at all. */
+static int seed_shared(struct preparation *p, struct slice path, const struct entry *file, struct err *err)
+{
+	AUTO(close_fd) int parent = -1;
+	const char *name = "";
+
+	if (open_shared_parent(p, path, &parent, &name, err))
+		return -1;
+	const char *fresh = arena_printf(&p->arena, ".%.200s.lockstep-new", name);
+	if (tree_remove_at(parent, fresh, err) ||
+	    (file ? seed_entry(p, file, parent, fresh, err) : seed_folder(p, path, parent, fresh, err)))
+		return -1;
+	return renameat(parent, fresh, parent, name) == 0 ? 0 : err_errno(err, "shared/%s", path.ptr);
+}
+
 static int prepare_shared_dir(struct preparation *p, struct slice path, struct err *err)
 {
-	AUTO(close_fd) int fd = -1;
 	char shared[MANIFEST_PATH_MAX + 16];
 	struct stat st;
 
 	snprintf(shared, sizeof(shared), "shared/%s", path.ptr);
-	bool fresh = fstatat(p->session->place.dir_fd, shared, &st, 0) != 0;
-	if (!fresh && !S_ISDIR(st.st_mode))
-		return err_set(err, ERR_CONFLICT, "%s/%s is in the way: it should be a folder", p->session->place.path,
-			       shared);
-	if (!fresh)
-		return 0;
-	if (open_shared(p, path, false, &fd, err))
-		return -1;
-	for (size_t i = 0; i < p->manifest.count; i++)
-		if (is_below(p->manifest.entries[i].path, path) && seed_entry(p, &p->manifest.entries[i], err))
-			return -1;
-	return 0;
+	if (fstatat(p->session->place.dir_fd, shared, &st, 0) == 0)
+		return S_ISDIR(st.st_mode)
+			       ? 0
+			       : err_set(err, ERR_CONFLICT, "%s/%s is in the way: it should be a folder",
+					 p->session->place.path, shared);
+	return seed_shared(p, path, NULL, err);
 }
 
 static int prepare_shared_file(struct preparation *p, struct slice path, struct err *err)
@@ -441,10 +482,11 @@ static int prepare_shared_file(struct preparation *p, struct slice path, struct 
 		return 0;
 	const struct entry *entry = manifest_find(&p->manifest, path);
 	if (entry && entry->type == ENTRY_FILE)
-		return seed_entry(p, entry, err);
+		return seed_shared(p, path, entry, err);
 	err_set(err, ERR_NOT_FOUND, "%s/%s does not exist, and neither does the release have that file",
 		p->session->place.path, shared);
-	return err_hint(err, "put the file there once (it outlives releases), or take it out of shared_files");
+	return err_hint(err,
+			"put the file there once (it outlives releases), or take it out of shared_files");
 }
 
 static int link_shared(struct preparation *p, struct slice path, struct err *err)
@@ -465,14 +507,16 @@ static int put_shared(struct preparation *p, struct err *err)
 		if (prepare_shared_dir(p, p->shared_dirs[i], err) || link_shared(p, p->shared_dirs[i], err))
 			return -1;
 	for (size_t i = 0; i < p->shared_file_count; i++)
-		if (prepare_shared_file(p, p->shared_files[i], err) || link_shared(p, p->shared_files[i], err))
+		if (prepare_shared_file(p, p->shared_files[i], err) ||
+		    link_shared(p, p->shared_files[i], err))
 			return -1;
 	return 0;
 }
 
 static int compare_own(const void *a, const void *b)
 {
-	return slice_compare(((const struct own_entry *)a)->entry.path, ((const struct own_entry *)b)->entry.path);
+	return slice_compare(((const struct own_entry *)a)->entry.path,
+			     ((const struct own_entry *)b)->entry.path);
 }
 
 /* Folders that only exist because a shared or generated path lies in them. */
@@ -486,7 +530,9 @@ static void add_parent_entries(struct preparation *p, struct own_manifest *own, 
 		if (!known)
 			own->entries[own->count++] = (struct own_entry){
 				.show = SHOW_SHARED,
-				.entry = { .type = ENTRY_DIR, .mode = 0755, .path = arena_slice(&p->arena, parent) },
+				.entry = {.type = ENTRY_DIR,
+					  .mode = 0755,
+					  .path = arena_slice(&p->arena, parent)},
 			};
 	}
 }
@@ -499,10 +545,11 @@ static void add_shared_entry(struct preparation *p, struct own_manifest *own, st
 
 	add_parent_entries(p, own, path);
 	shared_target(path, &target);
-	struct own_entry *entry = there ? &own->entries[there - p->manifest.entries] : &own->entries[own->count++];
+	struct own_entry *entry =
+		there ? &own->entries[there - p->manifest.entries] : &own->entries[own->count++];
 	*entry = (struct own_entry){
 		.show = SHOW_SHARED,
-		.entry = { .type = ENTRY_LINK, .mode = 0777, .size = target.len, .path = path },
+		.entry = {.type = ENTRY_LINK, .mode = 0777, .size = target.len, .path = path},
 	};
 	digest_of(buf_slice(&target), &entry->entry.digest);
 }
@@ -518,14 +565,14 @@ static int take_signatures(struct preparation *p, struct own_manifest *own, stru
 		extra += p->shared_files[i].len + 1;
 	for (size_t i = 0; i < p->generated_count; i++)
 		extra += p->generated[i].len + 1;
-	*own = (struct own_manifest){ .release = p->release };
+	*own = (struct own_manifest){.release = p->release};
 	own->entries = ARENA_NEW_ARRAY(&p->arena, p->manifest.count + extra, struct own_entry);
 	for (size_t i = 0; i < p->manifest.count; i++) {
 		struct own_entry *entry = &own->entries[own->count++];
 		const char *name;
 		struct stat st;
 		int dir_fd;
-		*entry = (struct own_entry){ .show = SHOW_TREE, .entry = p->manifest.entries[i] };
+		*entry = (struct own_entry){.show = SHOW_TREE, .entry = p->manifest.entries[i]};
 		if (preparation_is_covered(p, entry->entry.path)) {
 			entry->show = SHOW_COVERED;
 			continue;
@@ -548,7 +595,7 @@ static int take_signatures(struct preparation *p, struct own_manifest *own, stru
 		add_parent_entries(p, own, p->generated[i]);
 		own->entries[own->count++] = (struct own_entry){
 			.show = SHOW_GENERATED,
-			.entry = { .type = ENTRY_DIR, .mode = 0755, .path = p->generated[i] },
+			.entry = {.type = ENTRY_DIR, .mode = 0755, .path = p->generated[i]},
 		};
 	}
 	qsort(own->entries, own->count, sizeof(*own->entries), compare_own);
@@ -572,12 +619,13 @@ static int settle_activation(struct preparation *p, struct err *err)
 	if (fault_point("agent.prepare.before_sync", err) || session_sync_fs(session, p->tree_fd, err) ||
 	    fault_point("agent.prepare.before_rename", err))
 		return -1;
-	if (open_beneath(place->dir_fd, "releases", O_RDONLY | O_DIRECTORY, 0, false, &releases, err) ||
+	if (place_open_releases(place, &releases, err) ||
 	    dir_open_at(place->private_fd, "prepare", &prepare, err))
 		return -1;
 	if (renameat(prepare, p->name, releases, p->name) != 0)
 		return err_errno(err, "%s/releases/%s", place->path, p->name);
-	if (dir_sync(releases, err) || dir_sync(prepare, err) || fault_point("agent.prepare.after_rename", err))
+	if (dir_sync(releases, err) || dir_sync(prepare, err) ||
+	    fault_point("agent.prepare.after_rename", err))
 		return -1;
 	record_begin(&line, "prepared");
 	record_put_i64(&line, "at", clock_wall_ms());
@@ -648,8 +696,8 @@ static int conclude(struct preparation *p, struct err *err)
 		return send_prepared(p, err);
 	}
 	if (++p->rounds > OFFER_ROUNDS_MAX)
-		return err_set(err, ERR_INTERNAL, "%zu files did not arrive intact in %d offers", p->wanted.count,
-			       OFFER_ROUNDS_MAX);
+		return err_set(err, ERR_INTERNAL, "%zu files did not arrive intact in %d offers",
+			       p->wanted.count, OFFER_ROUNDS_MAX);
 	return send_needs(p, err);
 }
 
@@ -713,7 +761,8 @@ int handle_restore(struct session *session, const struct record *request, struct
 	session->offer_failed = false;
 	if (result == 0)
 		result = release_manifest_load(&session->place, session->preparation->release_hex,
-					       &session->preparation->arena, &session->preparation->manifest, err);
+					       &session->preparation->arena, &session->preparation->manifest,
+					       err);
 	if (result == 0)
 		result = begin_tree(session->preparation, err);
 	if (result == 0)

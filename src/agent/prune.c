@@ -2,8 +2,8 @@
  *
  * Kept are the live one, the newest `keep` good ones (live or verified, the live
  * one among them), the newest good one before the live one, the two newest that
- * failed (as evidence; they never push a good one out), and every one a process
- * still uses. */
+ * failed (as evidence; they never push a good one out), what is under way and its
+ * way back, and every one a process still uses. */
 #include "agent/scan.h"
 #include "agent/uses.h"
 
@@ -25,13 +25,24 @@ struct prune {
 	const char **names;
 	size_t count;
 	bool *stays;
+	int releases_fd;
 	struct buf reply;
 	bool problem;
 };
 
 static bool is_good(const struct account *account)
 {
-	return account && (strcmp(account->verdict, "live") == 0 || strcmp(account->verdict, "verified") == 0);
+	return account &&
+	       (strcmp(account->verdict, "live") == 0 || strcmp(account->verdict, "verified") == 0);
+}
+
+/* What is under way, and where it would go back to. */
+static bool is_pending(struct state *state, const char *name)
+{
+	struct slice previous = slice_of(state_pending(state, "previous"));
+
+	return strcmp(state_pending(state, "name"), name) == 0 ||
+	       (slice_starts_with(previous, "releases/") && slice_is(slice_skip(previous, 9), name));
 }
 
 static int choose(struct prune *prune, uint64_t keep, struct err *err)
@@ -41,12 +52,13 @@ static int choose(struct prune *prune, uint64_t keep, struct err *err)
 	struct uses uses;
 	struct live live;
 	size_t account_count, good = 0, failed = 0;
-	bool have_way_back = false;
+	bool have_way_back = false, seen_live = false;
 
 	if (place_live(&session->place, &live, err) ||
 	    place_activations(&session->place, &prune->arena, &prune->names, &prune->count, err) ||
 	    journal_accounts(&session->place, &prune->arena, &accounts, &account_count, err) ||
-	    uses_find(&prune->arena, arena_printf(&prune->arena, "%s/releases", session->place.path), &uses, err))
+	    uses_find(&prune->arena, arena_printf(&prune->arena, "%s/releases", session->place.path), &uses,
+		      err))
 		return -1;
 	prune->stays = ARENA_NEW_ARRAY(&prune->arena, prune->count, bool);
 	for (size_t i = 0; i < prune->count; i++) {
@@ -54,13 +66,14 @@ static int choose(struct prune *prune, uint64_t keep, struct err *err)
 		const struct account *account = account_find(accounts, account_count, name);
 		bool is_live = strcmp(name, live.name) == 0;
 		/* What the journal does not know was put there by somebody: not ours to remove. */
-		bool stays = is_live || !account;
+		bool stays = is_live || !account || is_pending(&session->state, name);
 		if (is_live || is_good(account)) {
-			stays = stays || good < keep || (!is_live && !have_way_back);
-			have_way_back = have_way_back || (!is_live && is_good(account));
+			stays = stays || good < keep || (seen_live && !have_way_back);
+			have_way_back = have_way_back || (seen_live && is_good(account));
+			seen_live = seen_live || is_live;
 			good++;
-		} else {
-			stays = stays || failed++ < FAILED_KEPT;
+		} else if (!stays) {
+			stays = failed++ < FAILED_KEPT;
 		}
 		if (!stays && uses_has(&uses, name)) {
 			record_put_str(&prune->reply, "in_use", name);
@@ -79,8 +92,11 @@ static void report_trash(struct prune *prune, const char *name, const struct err
 	prune->problem = true;
 	char text[ERR_TEXT_MAX + 512];
 	snprintf(text, sizeof(text),
-		 "%s; it lies in %s/.lockstep/trash. The application's user owns what it wrote there: let the deploy "
-		 "user remove it with this line in sudoers: %s ALL=(root) NOPASSWD: /bin/rm -rf %s/.lockstep/trash/*",
+		 "%s; it lies in %s/.lockstep/trash. The application's user owns what it wrote there: let "
+		 "the deploy "
+		 "user remove the folder (it is made again) with this line in sudoers: %s ALL=(root) "
+		 "NOPASSWD: "
+		 "/bin/rm -rf %s/.lockstep/trash",
 		 err->text, prune->session->place.path, getenv("USER") ? getenv("USER") : "DEPLOYUSER",
 		 prune->session->place.path);
 	record_put_str(&prune->reply, "problem", text);
@@ -92,11 +108,12 @@ static int remove_activation(struct prune *prune, const char *name, struct err *
 	char path[PLACE_NAME_MAX + 32], trash[PLACE_NAME_MAX + 32];
 	struct err refused = ERR_INIT;
 
-	snprintf(path, sizeof(path), "releases/%s", name);
 	snprintf(trash, sizeof(trash), "trash/%s", name);
 	/* In one step out of sight: never half an activation in releases/. */
-	if (renameat(place->dir_fd, path, place->private_fd, trash) != 0) {
-		err_errno(&refused, "%s/%s", place->path, path);
+	if (fault_point("agent.prune.before_rename", err))
+		return -1;
+	if (renameat(prune->releases_fd, name, place->private_fd, trash) != 0) {
+		err_errno(&refused, "%s/releases/%s", place->path, name);
 		report_trash(prune, name, &refused);
 		return 0;
 	}
@@ -119,12 +136,23 @@ struct sweep {
 	struct arena arena;
 };
 
+/* A crash between taking an activation away and forgetting its manifest. */
+static bool is_orphan(struct prune *prune, const char *name)
+{
+	for (size_t i = 0; i < prune->count; i++)
+		if (strcmp(prune->names[i], name) == 0)
+			return !prune->stays[i];
+	return !is_pending(&prune->session->state, name);
+}
+
 static int sweep_manifest(void *context, const char *name, struct err *err)
 {
 	struct sweep *sweep = context;
 	char path[300];
 
-	if (!slice_starts_with(slice_of(name), "release-") || map_get(&sweep->releases, slice_of(name + 8)))
+	if (slice_starts_with(slice_of(name), "release-")
+		    ? map_get(&sweep->releases, slice_of(name + 8)) != NULL
+		    : !is_orphan(sweep->prune, name))
 		return 0;
 	snprintf(path, sizeof(path), "manifests/%s", name);
 	return tree_remove_at(sweep->prune->session->place.private_fd, path, err);
@@ -146,7 +174,7 @@ static int sweep_object(void *context, const char *name, struct err *err)
 static int sweep_unneeded(struct prune *prune, struct err *err)
 {
 	const struct place *place = &prune->session->place;
-	struct sweep sweep = { .prune = prune };
+	struct sweep sweep = {.prune = prune};
 	int result = 0;
 
 	for (size_t i = 0; i < prune->count && result == 0; i++) {
@@ -165,14 +193,17 @@ static int sweep_unneeded(struct prune *prune, struct err *err)
 		map_put(&sweep.releases, slice_of(hex), prune);
 		for (size_t e = 0; e < own.count; e++)
 			if (own.entries[e].show == SHOW_COVERED || own.entries[e].show == SHOW_GENERATED)
-				map_put(&sweep.objects, slice_make(own.entries[e].entry.digest.bytes, DIGEST_LEN), prune);
+				map_put(&sweep.objects,
+					slice_make(own.entries[e].entry.digest.bytes, DIGEST_LEN), prune);
 		/* A shared file's entry in the release is covered by our link. */
 		struct manifest release;
 		if (release_manifest_load(place, hex, &sweep.arena, &release, &unreadable) == 0)
 			for (size_t e = 0; e < own.count; e++) {
-				const struct entry *entry = manifest_find(&release, own.entries[e].entry.path);
+				const struct entry *entry =
+					manifest_find(&release, own.entries[e].entry.path);
 				if (own.entries[e].show == SHOW_SHARED && entry)
-					map_put(&sweep.objects, slice_make(entry->digest.bytes, DIGEST_LEN), prune);
+					map_put(&sweep.objects, slice_make(entry->digest.bytes, DIGEST_LEN),
+						prune);
 			}
 	}
 	result = dir_each_at(place->private_fd, "manifests", sweep_manifest, &sweep, err) ||
@@ -201,23 +232,28 @@ static int prune_all(struct prune *prune, uint64_t keep, struct err *err)
 {
 	struct session *session = prune->session;
 	AUTO(close_fd) int root_fd = -1;
-	struct own_manifest own = { 0 };
+	AUTO(close_fd) int releases = -1;
+	struct own_manifest own = {0};
 	struct live live;
 	struct err unusable = ERR_INIT;
 	bool *intact = NULL;
 
+	if (place_open_releases(&session->place, &releases, err))
+		return -1;
+	prune->releases_fd = releases;
 	if (choose(prune, keep, err) || place_live(&session->place, &live, err))
 		return -1;
 	/* Unlinking moves the ctime of files that the live activation shares: know
 	 * before which are intact, so that only those are signed again. */
-	bool refresh = live.name[0] && own_load(&session->place, live.name, &prune->arena, &own, &unusable) == 0 &&
+	bool refresh = live.name[0] &&
+		       own_load(&session->place, live.name, &prune->arena, &own, &unusable) == 0 &&
 		       activation_open(&session->place, live.name, &root_fd, &unusable) == 0;
 	bool removes = false;
 	for (size_t i = 0; i < prune->count; i++)
 		removes = removes || !prune->stays[i];
 	if (removes && refresh) {
 		intact = ARENA_NEW_ARRAY(&prune->arena, own.count, bool);
-		struct scan scan = { .session = session, .own = &own, .root_fd = root_fd, .intact = intact };
+		struct scan scan = {.session = session, .own = &own, .root_fd = root_fd, .intact = intact};
 		if (scan_run(&scan, err))
 			return -1;
 	}
@@ -233,7 +269,7 @@ static int prune_all(struct prune *prune, uint64_t keep, struct err *err)
 
 int handle_prune(struct session *session, const struct record *request, struct err *err)
 {
-	struct prune prune = { .session = session, .reply = BUF_INIT(RECORD_LEN_MAX) };
+	struct prune prune = {.session = session, .reply = BUF_INIT(RECORD_LEN_MAX)};
 	uint64_t keep;
 
 	if (session_check_lease(session, request, err) || record_need_u64(request, "keep", &keep, err))

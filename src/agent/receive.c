@@ -13,20 +13,23 @@
 #include <unistd.h>
 
 struct receiving {
-	bool skip;               /* not wanted, or its base is unusable */
+	bool skip; /* not wanted, or its base is unusable */
 	struct object_header header;
-	size_t index;            /* of the first entry that wants it */
+	size_t index; /* of the first entry that wants it */
 	int fd;
 	bool covered;
-	struct buf link;         /* the target, when the entry is a link */
+	struct buf link; /* the target, when the entry is a link */
 	struct digest_stream hash;
-	uint64_t size;           /* of the decoded content so far */
+	uint64_t size; /* of the decoded content so far */
 	struct slice base;
 	struct decompressor *delta;
 	bool delta_ended;
 };
 
-static struct slice key_of(const struct digest *digest) { return slice_make(digest->bytes, DIGEST_LEN); }
+static struct slice key_of(const struct digest *digest)
+{
+	return slice_make(digest->bytes, DIGEST_LEN);
+}
 
 static void temporary_name(const struct digest *digest, char out[DIGEST_HEX_LEN + 24])
 {
@@ -43,7 +46,7 @@ static void close_receiving(struct receiving *r)
 	if (r->base.ptr)
 		munmap((void *)(uintptr_t)r->base.ptr, r->base.len);
 	buf_free(&r->link);
-	*r = (struct receiving){ .fd = -1, .skip = true };
+	*r = (struct receiving){.fd = -1, .skip = true};
 }
 
 /* Takes back a file that was begun: it stays wanted. */
@@ -98,7 +101,8 @@ static int begin_object(void *context, const struct object_header *header, struc
 	r->covered = preparation_is_covered(p, entry->path);
 	if (r->covered) {
 		temporary_name(&entry->digest, temporary);
-		r->fd = openat(p->session->place.private_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		r->fd = openat(p->session->place.private_fd, temporary,
+			       O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		return r->fd >= 0 ? 0 : err_errno(err, "%s", temporary);
 	}
 	if (entry->type == ENTRY_LINK) {
@@ -153,6 +157,51 @@ static int put_link(struct preparation *p, const struct entry *entry, const char
 	return symlinkat(target, dir_fd, name) == 0 ? 0 : err_errno(err, "%s", entry->path.ptr);
 }
 
+/* Where the content of the first entry lies now, for those that want it as well:
+ * text when it is short enough to be a link's target, and a file in objects/ or in
+ * the tree unless the first is a link. */
+static int read_target(struct preparation *p, struct receiving *r, char target[MANIFEST_LINK_MAX + 1],
+		       struct err *err)
+{
+	const struct entry *first = &p->manifest.entries[r->index];
+	AUTO(close_fd) int fd = -1;
+	size_t got = 0;
+
+	if (first->type == ENTRY_LINK && !r->covered) {
+		snprintf(target, MANIFEST_LINK_MAX + 1, "%s", buf_str(&r->link));
+		return 0;
+	}
+	if (obtain_open_put(p, first, &fd, err) || fd_read_full(fd, target, MANIFEST_LINK_MAX, &got, err))
+		return err_wrap(err, "%s", first->path.ptr);
+	target[got] = '\0';
+	return 0;
+}
+
+/* The content is in place for the first entry; `entry` wants it too. */
+static int settle_other(struct preparation *p, struct receiving *r, size_t index, struct err *err)
+{
+	const struct entry *first = &p->manifest.entries[r->index], *entry = &p->manifest.entries[index];
+	char target[MANIFEST_LINK_MAX + 1];
+	bool text = first->type == ENTRY_LINK && !r->covered;
+
+	if (preparation_is_covered(p, entry->path)) {
+		if (r->covered)
+			return 0;
+		return text ? obtain_keep_text(p, &entry->digest, buf_slice(&r->link), err)
+			    : obtain_keep_object(p, first, err);
+	}
+	if (entry->type == ENTRY_LINK)
+		return read_target(p, r, target, err) || put_link(p, entry, target, err) ? -1 : 0;
+	if (text)
+		return obtain_put_text(p, entry, buf_slice(&r->link), err);
+	if (!r->covered)
+		return obtain_twin(p, r->index, index, err);
+	bool got = false;
+	if (obtain_entry(p, index, &got, err))
+		return -1;
+	return got ? 0 : err_set(err, ERR_INTERNAL, "%s cannot be put in place", entry->path.ptr);
+}
+
 /* The content is right: every entry that wanted it gets it. */
 static int settle(struct preparation *p, struct receiving *r, struct err *err)
 {
@@ -162,43 +211,22 @@ static int settle(struct preparation *p, struct receiving *r, struct err *err)
 	if (r->covered) {
 		temporary_name(&first->digest, temporary);
 		snprintf(final, sizeof(final), "%.*s", (int)(strlen(temporary) - 4), temporary);
-		if (renameat(p->session->place.private_fd, temporary, p->session->place.private_fd, final) != 0)
+		if (renameat(p->session->place.private_fd, temporary, p->session->place.private_fd, final) !=
+		    0)
 			return err_errno(err, "%s", final);
 	} else if (first->type == ENTRY_LINK) {
 		if (put_link(p, first, buf_str(&r->link), err))
 			return -1;
 	} else {
-		struct timespec times[2] = { { .tv_sec = p->commit_time }, { .tv_sec = p->commit_time } };
+		struct timespec times[2] = {{.tv_sec = p->commit_time}, {.tv_sec = p->commit_time}};
 		(void)!futimens(r->fd, times);
 		if (preparation_is_generated(p, first->path) && obtain_keep_object(p, first, err))
 			return -1;
 	}
 	map_remove(&p->wanted, key_of(&first->digest));
-	for (uint32_t next = p->next[r->index]; next; next = p->next[next - 1]) {
-		const struct entry *entry = &p->manifest.entries[next - 1];
-		bool covered = preparation_is_covered(p, entry->path);
-		bool got = covered && r->covered;
-		if (got)
-			continue;
-		if (covered) {
-			if (first->type == ENTRY_FILE && obtain_keep_object(p, first, err))
-				return -1;
-		} else if (entry->type == ENTRY_LINK) {
-			if (first->type != ENTRY_LINK || r->covered)
-				return err_set(err, ERR_INTERNAL, "%s: a link and a file of the same content",
-					       entry->path.ptr);
-			if (put_link(p, entry, buf_str(&r->link), err))
-				return -1;
-		} else if (r->covered || first->type == ENTRY_LINK) {
-			/* It lies in objects/ now (or is a link's target): take it from there. */
-			if (obtain_entry(p, next - 1, &got, err))
-				return -1;
-			if (!got)
-				return err_set(err, ERR_INTERNAL, "%s cannot be put in place", entry->path.ptr);
-		} else if (obtain_twin(p, r->index, next - 1, err)) {
+	for (uint32_t next = p->next[r->index]; next; next = p->next[next - 1])
+		if (settle_other(p, r, next - 1, err))
 			return -1;
-		}
-	}
 	return 0;
 }
 
@@ -212,7 +240,8 @@ static int end_object(void *context, struct err *err)
 		return 0;
 	const struct entry *entry = &p->manifest.entries[r->index];
 	digest_finish(&r->hash, &found);
-	if (r->size != entry->size || !digest_equal(&found, &entry->digest) || (r->delta && !r->delta_ended)) {
+	if (r->size != entry->size || !digest_equal(&found, &entry->digest) ||
+	    (r->delta && !r->delta_ended)) {
 		/* A base that changed, or a damaged object: it stays wanted. */
 		drop_partial(p, r);
 		close_receiving(r);
@@ -228,7 +257,7 @@ static int end_object(void *context, struct err *err)
 static int stream_bytes(void *context, struct slice bytes, struct err *err)
 {
 	struct preparation *p = context;
-	const struct object_sink sink = { begin_object, object_content, end_object, p };
+	const struct object_sink sink = {begin_object, object_content, end_object, p};
 
 	return object_stream_feed(&p->stream, bytes, &sink, err);
 }
