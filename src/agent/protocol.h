@@ -115,7 +115,8 @@ enum message_type {
 	MSG_RUN,           /* epoch= deployment= point= (hook point or "health") index= command= as= timeout_ms=
 	                    * dir= (live | prepared | place) env= (repeated NAME=VALUE) on_retry= (run|skip|ask) */
 	MSG_RECORD,        /* epoch= event= (verified | live | failed | restored | note) and any other keys: the
-	                    * journal line; verified, live, failed and restored also end the pending deployment */
+	                    * journal line; verified, live, failed and restored also end the pending deployment; said
+	                    * again after a lost answer, the same event is simply DONE */
 	MSG_ABANDON,       /* epoch= deployment=   drops a prepared activation that was not activated */
 	MSG_PRUNE,         /* epoch= keep= */
 	MSG_PING,          /* no keys */
