@@ -201,6 +201,21 @@ static int mend(struct session *session, struct err *err)
 	return dir_each_at(session->place.private_fd, "prepare", remove_leftover, session, err);
 }
 
+/* Numbers only ever go up, also where the state was lost or put back from a backup. */
+static int raise_next(struct session *session, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	const char **names;
+	uint64_t newest;
+	size_t count;
+
+	if (place_activations(&session->place, &arena, &names, &count, err))
+		return -1;
+	if (count && place_parse_name(slice_of(names[0]), &newest))
+		session->state.next = MAX(session->state.next, newest + 1);
+	return 0;
+}
+
 static int send_leased(struct session *session, struct err *err)
 {
 	AUTO(buf_free) struct buf text = BUF_INIT(1024);
@@ -230,7 +245,8 @@ int handle_lease(struct session *session, const struct record *request, struct e
 	    take_lock(session, record_get_i64(request, "wait_ms", 0), err))
 		return -1;
 	state_free(&session->state);
-	if (state_load(&session->place, &session->state, err) || check_owner(session, request, &bound, err))
+	if (state_load(&session->place, &session->state, err) || check_owner(session, request, &bound, err) ||
+	    raise_next(session, err))
 		goto refused;
 	if (!*session->state.place_id) {
 		random_bytes(random, sizeof(random));
