@@ -142,7 +142,7 @@ static int parse_option(struct parser *parser, const struct operation *operation
 {
 	const struct operation_key *key =
 		slice_starts_with(flag, "--") ? find_option(operation, slice_skip(flag, 2)) : NULL;
-	const char *text;
+	const char *text = NULL;
 
 	if (!key)
 		return unknown_option(operation, flag, err);

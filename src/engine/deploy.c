@@ -124,6 +124,20 @@ static int check_promotion(struct job *job, struct err *err)
 			   : err_hint(err, "it has no promote_from in %s", job->engine->project->file);
 }
 
+/* An environment that is only promoted to takes what is live before it. */
+static bool promoted_only(const struct job *job)
+{
+	return !job->request->ref && !job->request->release && !job->environment->ref &&
+	       job->environment->deploy_on.kind == TRIGGER_MANUAL && job->environment->promote_from.count == 1;
+}
+
+/* Whether a commit decides what is deployed. */
+static bool needs_source(const struct job *job)
+{
+	return job->request->kind != DEPLOYMENT_ROLLBACK && !job->request->from && !job->request->release &&
+	       !promoted_only(job);
+}
+
 static int choose_artifact(struct job *job, struct err *err)
 {
 	const struct deploy_request *request = job->request;
@@ -133,10 +147,7 @@ static int choose_artifact(struct job *job, struct err *err)
 	fleets[count++] = job->fleet;
 	for (size_t i = 0; i < upstream_count; i++)
 		fleets[count++] = job->upstreams[i];
-	/* An environment that is only promoted to takes what is live before it. */
-	bool promoted_only = !request->ref && !request->release && !job->environment->ref &&
-			     job->environment->deploy_on.kind == TRIGGER_MANUAL && upstream_count == 1;
-	if (request->from || promoted_only) {
+	if (request->from || promoted_only(job)) {
 		const char *name = request->from ? request->from : job->environment->promote_from.items[0];
 		struct fleet *from = job->from ? job->from : job->upstreams[0];
 		if (artifact_of_fleet(job->engine, project_environment(job->engine->project, name), from, &job->artifact,
@@ -264,7 +275,11 @@ static int plan_and_run(struct job *job, struct err *err)
 	const char **from = NULL;
 	bool moved;
 
-	if (check_promotion(job, err) || open_target(job, err) || recover(job, err) || open_upstreams(job, err))
+	if (check_promotion(job, err))
+		return -1;
+	if (needs_source(job))
+		engine_fetch_ahead(job->engine);
+	if (open_target(job, err) || recover(job, err) || open_upstreams(job, err))
 		return -1;
 	int64_t begun = clock_mono_ms();
 	if (job->request->kind == DEPLOYMENT_ROLLBACK) {

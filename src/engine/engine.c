@@ -1,11 +1,14 @@
 #include "engine/engine.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stop_signals;
@@ -85,8 +88,58 @@ int engine_open(struct engine *engine, bool with_project, struct err *err)
 	return store_open(engine->home.store, &engine->store, err);
 }
 
+void engine_fetch_ahead(struct engine *engine)
+{
+	struct err err = ERR_INIT;
+	int ends[2];
+
+	if (engine->fetch_pid || (!engine->source && source_open(engine->home.path, engine->project->source,
+								  engine->project->dir, &engine->source, &err)))
+		return;
+	/* A first fetch may take long and has progress to show. */
+	if (!source_has_mirror(engine->source) || pipe2(ends, O_CLOEXEC) != 0)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		(void)!source_fetch(engine->source, NULL, &err);
+		(void)!write(ends[1], &err, sizeof(err));
+		_exit(0);
+	}
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		return;
+	}
+	engine->fetch_pid = pid;
+	engine->fetch_fd = ends[0];
+}
+
+/* 0: fetched; 1: failed, err says why; -1: nothing was begun, or it was cut off. */
+static int fetched_ahead(struct engine *engine, struct err *err)
+{
+	size_t got = 0;
+	struct err said;
+
+	if (!engine->fetch_pid)
+		return -1;
+	int result = fd_read_full(engine->fetch_fd, &said, sizeof(said), &got, err);
+	close_fd(&engine->fetch_fd);
+	while (waitpid(engine->fetch_pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	engine->fetch_pid = 0;
+	if (result || got != sizeof(said))
+		return -1;
+	*err = said;
+	return said.code ? 1 : 0;
+}
+
 void engine_close(struct engine *engine)
 {
+	struct err unheard = ERR_INIT;
+
+	if (engine->fetch_pid && fetched_ahead(engine, &unheard) > 0)
+		log_info("fetch: %s", unheard.text);
 	source_close(&engine->source);
 	store_close(&engine->store);
 	home_close(&engine->home);
@@ -119,7 +172,10 @@ int engine_source(struct engine *engine, bool fetch, struct source **out, struct
 		return 0;
 	engine_watch_signals();
 	event_step(&engine->events, "fetch", source_url(engine->source));
-	if (source_fetch(engine->source, &watch, err) == 0)
+	int fetched = fetched_ahead(engine, err);
+	if (fetched < 0)
+		fetched = source_fetch(engine->source, &watch, err) ? 1 : 0;
+	if (fetched == 0)
 		return 0;
 	if (err->code == ERR_NETWORK && source_has_mirror(engine->source)) {
 		event_note(&engine->events, "warn", "the source cannot be reached; going on with what was fetched before (%s)",

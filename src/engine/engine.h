@@ -15,6 +15,8 @@ struct engine {
 	struct store *store;
 	struct project *project;   /* NULL unless the command needs one */
 	struct source *source;     /* opened on first use: engine_source */
+	pid_t fetch_pid;           /* a fetch begun by engine_fetch_ahead; 0: none */
+	int fetch_fd;              /* what it says at its end */
 	struct events events;
 	const char *who;           /* "ada@laptop" */
 	const char *directory;     /* where to look for lockstep.yml; NULL: here */
@@ -24,6 +26,11 @@ struct engine {
 /* `project`: also reads lockstep.yml; every mistake in it is in err's text. */
 int engine_open(struct engine *engine, bool with_project, struct err *err) CHECKED;
 void engine_close(struct engine *engine); /* cleanup function */
+
+/* Begins to fetch the source in a process of its own, so that it is done while the
+ * servers are being connected to; the next engine_source waits for it. Only saves
+ * time: whatever goes wrong is told by engine_source. */
+void engine_fetch_ahead(struct engine *engine);
 
 /* The project's source, fetched when `fetch`; without a network it goes on with what
  * the mirror has and says so. */

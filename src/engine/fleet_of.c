@@ -68,6 +68,8 @@ int fleet_of_environment(struct engine *engine, const struct environment *enviro
 	struct fleet_options options = {
 		.observe = observe,
 		.handle_signals = true,
+		/* Every use begins by looking at what is live: the look travels with the greeting. */
+		.scan_at_once = true,
 		.events = { pass_event, context },
 	};
 	event_step(&engine->events, "connect", environment->name);
