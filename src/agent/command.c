@@ -179,7 +179,7 @@ static int attend(struct session *session, struct child *child, struct outlet *o
 		bool closed = child->stdout_fd < 0 && child->stderr_fd < 0;
 		if (poll(fds, 3, closed ? 2 : 50) < 0 && errno != EINTR)
 			return err_errno(err, "poll");
-		if (fds[0].revents && session_listen(session, err))
+		if (session_listen(session, 0, err))
 			return -1;
 		if ((fds[1].revents && take_output(outlet, &child->stdout_fd, "out", err)) ||
 		    (fds[2].revents && take_output(outlet, &child->stderr_fd, "err", err)))
@@ -212,7 +212,8 @@ static int run(struct session *session, const struct command *command, struct bu
 				   .dir = command->dir,
 				   .stdin_fd = -1,
 				   .stdout_fd = CHILD_PIPE,
-				   .stderr_fd = CHILD_PIPE };
+				   .stderr_fd = CHILD_PIPE,
+				   .die_with_us = true };
 	if (child_start(&child, &spec, err))
 		return -1;
 	pid_t pid = child.pid;

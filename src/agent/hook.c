@@ -38,16 +38,16 @@ static int history_line(void *context, struct slice line, struct err *err)
 	return 0;
 }
 
-static int journal_hook(struct session *session, const struct record *request, const char *state,
+static int journal_hook(struct session *session, const struct history *history, const char *state,
 			const struct command_result *result, struct err *err)
 {
 	AUTO(buf_free) struct buf line = BUF_INIT(RECORD_LEN_MAX);
 
 	record_begin(&line, "hook");
 	record_put_i64(&line, "at", clock_wall_ms());
-	record_put_str(&line, "deployment", state_pending(&session->state, "deployment"));
-	record_put(&line, "point", record_get(request, "point"));
-	record_put_u64(&line, "index", record_get_u64(request, "index", 0));
+	record_put_str(&line, "deployment", history->deployment);
+	record_put(&line, "point", history->point);
+	record_put_u64(&line, "index", history->index);
 	record_put_str(&line, "state", state);
 	if (result) {
 		record_put_i64(&line, "status", result->status);
@@ -82,12 +82,20 @@ static const char *folder_of(struct session *session, struct arena *arena, const
 	return session->place.path;
 }
 
+static const char *hook_deployment(struct session *session, struct arena *arena, const struct record *request)
+{
+	const char *named = record_get_str(arena, request, "deployment");
+
+	return *named ? named : state_pending(&session->state, "deployment");
+}
+
 int handle_run(struct session *session, const struct record *request, struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	struct slice command_text;
 	struct command_result result = { 0 };
-	struct history history = { .deployment = state_pending(&session->state, "deployment"),
+	/* Behind the end of a deployment nothing is pending, and its hooks still have a history. */
+	struct history history = { .deployment = hook_deployment(session, &arena, request),
 				   .point = record_get(request, "point"),
 				   .index = record_get_u64(request, "index", 0) };
 	struct slice retry = record_get(request, "on_retry");
@@ -116,11 +124,17 @@ int handle_run(struct session *session, const struct record *request, struct err
 		.env = command_environment(session, &arena, request),
 		.timeout_ms = record_get_i64(request, "timeout_ms", 300000),
 	};
-	if (is_hook && (journal_hook(session, request, "started", NULL, err) || fault_point("agent.hook.before", err)))
+	if (is_hook && (journal_hook(session, &history, "started", NULL, err) || fault_point("agent.hook.before", err)))
 		return -1;
-	if (command_run(session, &command, &result, err))
+	if (command_run(session, &command, &result, err)) {
+		struct err ignored = ERR_INIT;
+		/* It never began, and that is its known end; a lost line leaves it unknown. */
+		result.status = -1;
+		if (is_hook && !session->lost && journal_hook(session, &history, "ended", &result, &ignored))
+			err_wrap(err, "%s", ignored.text);
 		return -1;
-	if (is_hook && (fault_point("agent.hook.after", err) || journal_hook(session, request, "ended", &result, err)))
+	}
+	if (is_hook && (fault_point("agent.hook.after", err) || journal_hook(session, &history, "ended", &result, err)))
 		return -1;
 	return send_ran(session, &result, false, err);
 }

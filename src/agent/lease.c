@@ -112,8 +112,7 @@ static int take_lock(struct session *session, int64_t wait_ms, struct err *err)
 				return -1;
 			next_word = now + WAITING_EVERY_MS;
 		}
-		struct pollfd line = {STDIN_FILENO, POLLIN, 0};
-		if (poll(&line, 1, RETRY_MS) > 0 && session_listen(session, err))
+		if (session_listen(session, RETRY_MS, err))
 			return -1;
 	}
 }
@@ -153,22 +152,26 @@ static int check_owner(struct session *session, const struct record *request, bo
 			     "to change hands");
 	}
 	*bound = *bound || !slice_is(project, state->project) || !slice_is(environment, state->environment);
-	state->project = arena_str(&state->arena, project);
-	state->environment = arena_str(&state->arena, environment);
 	return 0;
 }
 
-static int append_bound(struct session *session, const struct record *request, struct err *err)
+/* The journal says it first: a crash in between binds once more, never silently. */
+static int bind_place(struct session *session, const struct record *request, struct err *err)
 {
 	AUTO(buf_free) struct buf line = BUF_INIT(RECORD_LEN_MAX);
+	struct state *state = &session->state;
 
+	state->project = arena_str(&state->arena, record_get(request, "project"));
+	state->environment = arena_str(&state->arena, record_get(request, "environment"));
 	record_begin(&line, "bound");
 	record_put_i64(&line, "at", clock_wall_ms());
-	record_put_str(&line, "place_id", session->state.place_id);
-	record_put_str(&line, "project", session->state.project);
-	record_put_str(&line, "environment", session->state.environment);
+	record_put_str(&line, "place_id", state->place_id);
+	record_put_str(&line, "project", state->project);
+	record_put_str(&line, "environment", state->environment);
 	record_put(&line, "by", record_get(request, "by"));
-	return journal_append(&session->place, &line, err);
+	if (journal_append(&session->place, &line, err) || fault_point("agent.lease.before_bound", err))
+		return -1;
+	return state_save(&session->place, state, err);
 }
 
 static int remove_leftover(void *context, const char *name, struct err *err)
@@ -232,16 +235,27 @@ static int send_leased(struct session *session, struct err *err)
 	return session_send_record(session, MSG_LEASED, &text, err);
 }
 
+/* The layout may have to be made: opens the place again, this time to change. */
+static int open_to_change(struct session *session, struct err *err)
+{
+	struct place place;
+
+	if (place_open(session->place.path, true, &place, err)) {
+		place_close(&place);
+		return -1;
+	}
+	place_close(&session->place);
+	session->place = place;
+	return 0;
+}
+
 int handle_lease(struct session *session, const struct record *request, struct err *err)
 {
-	char path[4096], id[17];
+	char id[17];
 	uint8_t random[8];
 	bool bound;
 
-	/* The layout may have to be made: open again, this time to change. */
-	snprintf(path, sizeof(path), "%s", session->place.path);
-	place_close(&session->place);
-	if (place_open(path, true, &session->place, err) ||
+	if (open_to_change(session, err) ||
 	    take_lock(session, record_get_i64(request, "wait_ms", 0), err))
 		return -1;
 	state_free(&session->state);
@@ -256,7 +270,7 @@ int handle_lease(struct session *session, const struct record *request, struct e
 	session->epoch = ++session->state.epoch;
 	if (write_holder(session, request, err) || fault_point("agent.lease.before_epoch", err) ||
 	    state_save(&session->place, &session->state, err) || mend(session, err) ||
-	    (bound && append_bound(session, request, err)))
+	    (bound && bind_place(session, request, err)))
 		goto refused;
 	session->leased = true;
 	fault_mark("agent.lease.after_epoch");

@@ -15,6 +15,8 @@
 #include <linux/fs.h>
 #endif
 
+enum { ASIDE_FILES_MAX = 1000, ASIDE_BYTES_MAX = 32 << 20 };
+
 static bool same_or_below(struct slice path, struct slice top)
 {
 	return path.len >= top.len && memcmp(path.ptr, top.ptr, top.len) == 0 &&
@@ -53,7 +55,7 @@ static int keep_aside(struct preparation *p, const struct scan_edit *edit, struc
 	AUTO(buf_free) struct buf path = BUF_INIT(MANIFEST_PATH_MAX + 128);
 	struct place *place = &p->session->place;
 
-	if (!edit->is_file || edit->dir_fd < 0)
+	if (!edit->is_file || edit->dir_fd < 0 || p->aside_files >= ASIDE_FILES_MAX)
 		return 0;
 	buf_printf(&path, "aside/%s/", p->deployment);
 	buf_put_slice(&path, edit->path);
@@ -76,8 +78,17 @@ static int keep_aside(struct preparation *p, const struct scan_edit *edit, struc
 		return err_errno(err, "keeping an edited file aside");
 	char piece[64 << 10];
 	size_t got;
+	p->aside_files++;
 	do {
-		if (fd_read_full(from, piece, sizeof(piece), &got, err) || fd_write_all(to, piece, got, err))
+		if (fd_read_full(from, piece, sizeof(piece), &got, err))
+			return err_wrap(err, "keeping an edited file aside");
+		/* Logs and caches that an application writes into its activation are no edits. */
+		p->aside_bytes += got;
+		if (p->aside_bytes > ASIDE_BYTES_MAX) {
+			p->aside_files = ASIDE_FILES_MAX;
+			return unlinkat(place->private_fd, path.ptr, 0) == 0 ? 0 : err_errno(err, "aside");
+		}
+		if (fd_write_all(to, piece, got, err))
 			return err_wrap(err, "keeping an edited file aside");
 	} while (got == sizeof(piece));
 	return 0;

@@ -66,6 +66,7 @@ struct preparation {
 	struct object_stream stream;
 	struct receiving *receiving;
 
+	uint64_t aside_files, aside_bytes;
 	uint64_t files, linked, copied, received, received_bytes, healed, edits, done_bytes;
 };
 

@@ -15,6 +15,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+/* What is pending is written again with more fields, and sent: it must always fit. */
+enum { PENDING_LEN_MAX = 64 << 10, PENDING_FIELDS_MAX = 400 };
+
 void preparation_free(struct preparation **preparation)
 {
 	struct preparation *p = *preparation;
@@ -113,7 +116,7 @@ static int begin_pending(struct preparation *p, const struct record *request, co
 {
 	struct session *session = p->session;
 	struct state *state = &session->state;
-	AUTO(buf_free) struct buf pending = BUF_INIT(RECORD_LEN_MAX);
+	AUTO(buf_free) struct buf pending = BUF_INIT(PENDING_LEN_MAX);
 
 	if (state_has_pending(state)) {
 		err_set(err, ERR_CONFLICT, "deployment %s is not finished here",
@@ -131,8 +134,16 @@ static int begin_pending(struct preparation *p, const struct record *request, co
 	if (buf_check(&pending, "the pending deployment", err) ||
 	    state_set_pending(state, buf_slice(&pending), err))
 		return -1;
+	if (state->pending.field_count > PENDING_FIELDS_MAX) {
+		state_clear_pending(state);
+		return err_set(err, ERR_USER, "a deployment to more than %d servers", PENDING_FIELDS_MAX);
+	}
 	state->next++;
-	return state_save(&session->place, state, err);
+	if (state_save(&session->place, state, err) == 0)
+		return 0;
+	/* Nothing has begun; should the disk know better, the next conversation will say so. */
+	state_clear_pending(state);
+	return -1;
 }
 
 static int open_tree(struct preparation *p, struct err *err)

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FAILED_KEPT = 2 };
+enum { FAILED_KEPT = 2, ASIDE_KEPT = 10 };
 
 struct prune {
 	struct session *session;
@@ -26,6 +26,7 @@ struct prune {
 	size_t count;
 	bool *stays;
 	int releases_fd;
+	size_t asides;
 	struct buf reply;
 	bool problem;
 };
@@ -228,6 +229,26 @@ static int empty_trash(void *context, const char *name, struct err *err)
 	return 0;
 }
 
+static int count_aside(void *context, const char *name, struct err *err)
+{
+	(void)name, (void)err;
+	((struct prune *)context)->asides++;
+	return 0;
+}
+
+/* Deployments are named by their date: the oldest come first. */
+static int drop_aside(void *context, const char *name, struct err *err)
+{
+	struct prune *prune = context;
+	char path[300];
+
+	snprintf(path, sizeof(path), "aside/%s", name);
+	if (prune->asides <= ASIDE_KEPT)
+		return 0;
+	prune->asides--;
+	return tree_remove_at(prune->session->place.private_fd, path, err);
+}
+
 static int prune_all(struct prune *prune, uint64_t keep, struct err *err)
 {
 	struct session *session = prune->session;
@@ -263,6 +284,9 @@ static int prune_all(struct prune *prune, uint64_t keep, struct err *err)
 	if (intact && scan_refresh(&session->place, live.name, root_fd, &own, intact, err))
 		return -1;
 	if (removes && sweep_unneeded(prune, err))
+		return -1;
+	if (dir_each_at(session->place.private_fd, "aside", count_aside, prune, err) ||
+	    dir_each_at(session->place.private_fd, "aside", drop_aside, prune, err))
 		return -1;
 	return dir_each_at(session->place.private_fd, "trash", empty_trash, prune, err);
 }

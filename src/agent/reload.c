@@ -101,8 +101,7 @@ static int prove(struct reload *reload, const struct reload_kind *kind, const ch
 			 (unsigned long long)old->pid, old->command, old->name, old->what);
 		if (clock_mono_ms() >= until)
 			return 0;
-		struct pollfd line = { STDIN_FILENO, POLLIN, 0 };
-		if (poll(&line, 1, PROVE_EVERY_MS) > 0 && session_listen(session, err))
+		if (session_listen(session, PROVE_EVERY_MS, err))
 			return -1;
 	}
 }

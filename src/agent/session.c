@@ -329,7 +329,20 @@ static int read_some(struct session *session, struct err *err)
 	return frame_decoder_feed(&session->in, slice_make(piece, (size_t)got), err);
 }
 
-int session_listen(struct session *session, struct err *err)
+static bool is_silent(const struct session *session)
+{
+	return clock_mono_ms() - session->heard_ms >= session->silence_max_ms;
+}
+
+static int close_relay(struct session *session, struct slice payload, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct record record;
+
+	return record_parse(&arena, payload, &record, err) ? -1 : handle_relay_close(session, &record, err);
+}
+
+static int hear(struct session *session, struct err *err)
 {
 	struct frame frame;
 	int more;
@@ -343,10 +356,41 @@ int session_listen(struct session *session, struct err *err)
 			return -1;
 		if (frame.type == MSG_RELAY_DATA)
 			relay_data(session, frame.payload);
+		if (frame.type == MSG_RELAY_CLOSE && close_relay(session, frame.payload, err))
+			return -1;
 		if (frame.type == MSG_BYE)
 			return lost(session, "it said good-bye", err);
 	}
 	return more;
+}
+
+int session_listen(struct session *session, int wait_ms, struct err *err)
+{
+	struct pollfd line = { STDIN_FILENO, POLLIN, 0 };
+
+	if (poll(&line, 1, wait_ms) > 0)
+		return hear(session, err);
+	return is_silent(session) ? lost(session, "it has been silent for too long", err) : 0;
+}
+
+int session_hash_fd(struct session *session, int fd, struct digest *out, struct err *err)
+{
+	struct digest_stream hash;
+	char piece[64 << 10];
+	uint64_t total = 0;
+	size_t got;
+
+	digest_init(&hash);
+	do {
+		if (fd_read_full(fd, piece, sizeof(piece), &got, err))
+			return -1;
+		digest_update(&hash, piece, got);
+		total += got;
+		if (total % MIB(4) == 0 && got && session_breathe(session, "hash", 0, 0, total, 0, err))
+			return -1;
+	} while (got == sizeof(piece));
+	digest_finish(&hash, out);
+	return 0;
 }
 
 static int wait_for_input(struct session *session, struct err *err)
@@ -364,7 +408,7 @@ static int wait_for_input(struct session *session, struct err *err)
 			relay_ready(session, i);
 	if (ready > 0 && fds[0].revents)
 		return read_some(session, err);
-	if (clock_mono_ms() - session->heard_ms >= session->silence_max_ms)
+	if (is_silent(session))
 		return lost(session, "it has been silent for too long", err);
 	return 0;
 }

@@ -54,8 +54,11 @@ int session_breathe(struct session *session, const char *step, uint64_t files, u
 int session_sync_fs(struct session *session, int fd, struct err *err) CHECKED;
 /* HELLO's followers: each kept activation, the pending deployment, READY. */
 int session_send_state(struct session *session, struct err *err) CHECKED;
-/* Reads what has come without waiting, answering PING; anything else is out of turn. For hooks. */
-int session_listen(struct session *session, struct err *err) CHECKED;
+/* While something else is waited for: waits so long (0: not at all), answers PING and
+ * notices a lost line and a controller that fell silent; anything else is out of turn. */
+int session_listen(struct session *session, int wait_ms, struct err *err) CHECKED;
+/* SHA-256 of a file from its position to its end, breathing meanwhile. */
+int session_hash_fd(struct session *session, int fd, struct digest *out, struct err *err) CHECKED;
 
 /* --- leave to change something --------------------------------------------- */
 
