@@ -26,14 +26,12 @@ static void begin_line(struct session *session, struct buf *line, const char *ev
 	record_put_str(line, "name", state_pending(&session->state, "name"));
 }
 
-int handle_decide(struct session *session, const struct record *request, struct err *err)
+/* One synced line, on the server the plan names. */
+static int write_decision(struct session *session, struct slice decision, struct slice why, struct err *err)
 {
 	AUTO(buf_free) struct buf line = BUF_INIT(RECORD_LEN_MAX);
-	struct slice decision, why = record_get(request, "why");
 	const char *before;
 
-	if (session_check_pending(session, request, err) || record_need(request, "decision", &decision, err))
-		return -1;
 	if (!slice_is(decision, "commit") && !slice_is(decision, "go-back"))
 		return err_set(err, ERR_USER, "\"%.*s\" is no decision", SLICE_ARG(decision));
 	if (strcmp(state_pending(&session->state, "decision_place"), session->state.place_id) != 0)
@@ -43,7 +41,7 @@ int handle_decide(struct session *session, const struct record *request, struct 
 		return -1;
 	/* Said before: fine. A commit after a go-back would revive what was given up. */
 	if (slice_is(decision, before))
-		return send_done(session, err);
+		return 0;
 	if (slice_is(decision, "commit") && *before)
 		return err_set(err, ERR_CONFLICT, "this deployment was taken back already");
 	if (slice_is(decision, "commit") && strcmp(state_pending(&session->state, "phase"), "prepared") != 0)
@@ -54,6 +52,16 @@ int handle_decide(struct session *session, const struct record *request, struct 
 	if (fault_point("agent.decide.before", err) || journal_append(&session->place, &line, err))
 		return -1;
 	fault_mark("agent.decide.after");
+	return 0;
+}
+
+int handle_decide(struct session *session, const struct record *request, struct err *err)
+{
+	struct slice decision;
+
+	if (session_check_pending(session, request, err) || record_need(request, "decision", &decision, err) ||
+	    write_decision(session, decision, record_get(request, "why"), err))
+		return -1;
 	return send_done(session, err);
 }
 
@@ -133,6 +141,10 @@ int handle_activate(struct session *session, const struct record *request, struc
 	if (session_check_pending(session, request, err) || place_live(&session->place, &live, err))
 		return -1;
 	const char *name = state_pending(&session->state, "name");
+	/* A place that is the whole fleet decides and switches in one request. */
+	if (record_get_u64(request, "decide", 0) &&
+	    write_decision(session, SLICE("commit"), slice_make(NULL, 0), err))
+		return -1;
 	if (check_activation(session, name, err))
 		return -1;
 	snprintf(target, sizeof(target), "releases/%s", name);
@@ -264,7 +276,7 @@ int handle_record(struct session *session, const struct record *request, struct 
 	for (size_t i = 0; i < request->field_count; i++) {
 		char key[64];
 		snprintf(key, sizeof(key), "%.*s", SLICE_ARG(request->fields[i].key));
-		if (strcmp(key, "epoch") != 0 && strcmp(key, "event") != 0 &&
+		if (strcmp(key, "epoch") != 0 && strcmp(key, "event") != 0 && strcmp(key, "keep") != 0 &&
 		    (!ends ||
 		     (strcmp(key, "deployment") != 0 && strcmp(key, "at") != 0 && strcmp(key, "name") != 0)))
 			record_put(&line, key, request->fields[i].value);
@@ -277,7 +289,8 @@ int handle_record(struct session *session, const struct record *request, struct 
 			return -1;
 	}
 	fault_mark("agent.record.after");
-	return send_done(session, err);
+	uint64_t keep = record_get_u64(request, "keep", 0);
+	return keep ? prune_after_record(session, keep, err) : send_done(session, err);
 }
 
 /* Out of releases/ in one step, so that nobody ever sees half of it there. */

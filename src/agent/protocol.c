@@ -90,7 +90,7 @@ static const struct answer {
 	{ MSG_REVERT, { 0 }, { MSG_ACTIVATED } },
 	{ MSG_RELOAD, { MSG_OUTPUT }, { MSG_RELOADED } },
 	{ MSG_RUN, { MSG_OUTPUT }, { MSG_RAN } },
-	{ MSG_RECORD, { 0 }, { MSG_DONE } },
+	{MSG_RECORD, {0}, {MSG_DONE, MSG_PRUNED}},
 	{ MSG_ABANDON, { 0 }, { MSG_DONE } },
 	{ MSG_PRUNE, { 0 }, { MSG_PRUNED } },
 	{ MSG_RELAY_OPEN, { 0 }, { MSG_RELAY_OPENED } },

@@ -35,7 +35,7 @@
  *	C → A  RUN                         A → C  [OUTPUT…] RAN | REFUSED
  *	C → A  RELAY_OPEN                  A → C  RELAY_OPENED | REFUSED
  *	       RELAY_DATA both ways, RELAY_CLOSE both ways
- *	C → A  RECORD | ABANDON            A → C  DONE | REFUSED
+ *	C → A  RECORD | ABANDON            A → C  DONE | REFUSED (RECORD with keep=: PRUNED)
  *	C → A  PRUNE                       A → C  PRUNED | REFUSED
  *	C → A  PING                        A → C  PONG                at any time, also while busy
  *	C → A  BYE                         the agent releases the lock and exits
@@ -108,7 +108,8 @@ enum message_type {
 	MSG_OFFERED,       /* epoch=   everything the controller believes to be lacking has been sent */
 	MSG_RESTORE,       /* as PREPARE, plus from= (name of a kept activation): hashes every file, heals */
 	MSG_DECIDE,        /* epoch= deployment= decision= (commit | go-back) why= */
-	MSG_ACTIVATE,      /* epoch= deployment= expect= */
+	MSG_ACTIVATE,      /* epoch= deployment= expect= decide= (1: write the commit decision first; for a
+	                    * deployment of one server) */
 	MSG_REVERT,        /* epoch= deployment=   to what was live before it; idempotent */
 	MSG_RELOAD,        /* epoch= deployment= spec= (as in lockstep.yml) timeout_ms= away_from= (name of the
 	                    * activation no process may still use) */

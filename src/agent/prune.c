@@ -291,6 +291,24 @@ static int prune_all(struct prune *prune, uint64_t keep, struct err *err)
 	return dir_each_at(session->place.private_fd, "trash", empty_trash, prune, err);
 }
 
+/* The line is written: failing to tidy up is told, and changes nothing about it. */
+int prune_after_record(struct session *session, uint64_t keep, struct err *err)
+{
+	struct prune prune = {.session = session, .reply = BUF_INIT(RECORD_LEN_MAX)};
+	struct err why = ERR_INIT;
+
+	record_begin(&prune.reply, "pruned");
+	if (prune_all(&prune, keep, &why) && !session->lost) {
+		buf_clear(&prune.reply);
+		record_begin(&prune.reply, "pruned");
+		record_put_str(&prune.reply, "problem", why.text);
+	}
+	int result = session_send_record(session, MSG_PRUNED, &prune.reply, err);
+	buf_free(&prune.reply);
+	arena_free(&prune.arena);
+	return result;
+}
+
 int handle_prune(struct session *session, const struct record *request, struct err *err)
 {
 	struct prune prune = {.session = session, .reply = BUF_INIT(RECORD_LEN_MAX)};

@@ -76,6 +76,9 @@ request_handler handle_lease, handle_prepare, handle_restore, handle_decide, han
 request_handler handle_reload, handle_run, handle_record, handle_abandon, handle_prune, handle_relay_open;
 request_handler handle_relay_close;
 
+/* PRUNE in one request with RECORD: answers PRUNED. */
+int prune_after_record(struct session *session, uint64_t keep, struct err *err) CHECKED;
+
 /* Data that follow a request. */
 int prepare_manifest_data(struct session *session, struct slice bytes, struct err *err) CHECKED;
 int prepare_object_data(struct session *session, struct slice bytes, struct err *err) CHECKED;

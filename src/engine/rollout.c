@@ -11,7 +11,7 @@ static void after_success(struct run *run)
 
 	if (run_hooks(run, HOOK_AFTER_LIVE, "live", &err))
 		event_note(&run->engine->events, "warn", "%s (the deployment stays live)", err.text);
-	run_prune(run);
+	run_tell_pruned(run);
 }
 
 /* Asks the servers what is live: outcomes are read, never inferred. */
@@ -200,6 +200,23 @@ static int fail_after_decision(struct run *run, struct rollout *out, struct err 
 	return -1;
 }
 
+/* The point of no silent return: from here on an interruption goes forward. */
+static int commit(struct run *run, const struct plan *plan, struct rollout *out, struct err *err)
+{
+	if (run_decide(run, "commit", NULL, err) == 0)
+		return 0;
+	/* Was it written? Only that server knows; its answer was lost. */
+	struct err lost = ERR_INIT;
+	event_note(&run->engine->events, "warn", "the answer to the decision was lost (%s); asking again", err->text);
+	if (run_reconnect(run, &lost)) {
+		out->outcome = OUTCOME_UNKNOWN;
+		err_set(err, ERR_MIXED, "%s: whether it decided to commit is unknown; no server was switched",
+			plan->servers[0].label);
+		return err_hint(err, "run the same command again when it can be reached: it goes on by what was decided");
+	}
+	return run_decide(run, "commit", NULL, err) ? fail_before_decision(run, out, err) : 0;
+}
+
 int rollout_lease(struct engine *engine, const struct environment *environment, struct fleet *fleet,
 		  const char *deployment, const struct rollout_options *options, bool *moved_out, struct err *err)
 {
@@ -230,19 +247,9 @@ int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fl
 		run.previous[i] = plan->servers[i].expect;
 	if (prepare_all(&run, plan, out, err))
 		return fail_before_decision(&run, out, err);
-	if (run_decide(&run, "commit", NULL, err)) {
-		/* Was it written? Only that server knows; its answer was lost. */
-		struct err lost = ERR_INIT;
-		event_note(&engine->events, "warn", "the answer to the decision was lost (%s); asking again", err->text);
-		if (run_reconnect(&run, &lost)) {
-			out->outcome = OUTCOME_UNKNOWN;
-			err_set(err, ERR_MIXED, "%s: whether it decided to commit is unknown; no server was switched",
-				plan->servers[0].label);
-			return err_hint(err, "run the same command again when it can be reached: it goes on by what was decided");
-		}
-		if (run_decide(&run, "commit", NULL, err))
-			return fail_before_decision(&run, out, err);
-	}
+	run.decide_on_activate = run.count == 1;
+	if (!run.decide_on_activate && commit(&run, plan, out, err))
+		return -1;
 	fault_mark("engine.decided");
 	if (run_finish(&run, err))
 		return fail_after_decision(&run, out, err);

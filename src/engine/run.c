@@ -81,7 +81,8 @@ int run_activate(struct run *run, struct err *err)
 
 	event_step(&run->engine->events, "activate", NULL);
 	for (size_t i = 0; i < run->count; i++)
-		each[i] = (struct activate_request){ .deployment = run->deployment, .expect = run->previous[i] };
+		each[i] = (struct activate_request){ .deployment = run->deployment, .expect = run->previous[i],
+						     .decide = run->decide_on_activate };
 	return fleet_activate(run->fleet, run->which, each, err);
 }
 
@@ -130,6 +131,7 @@ int run_reload(struct run *run, const char *const *away, struct err *err)
 
 int run_record(struct run *run, const char *event, const char *text, struct err *err)
 {
+	bool good = strcmp(event, "failed") != 0;
 	static const char *const keys[] = { "deployment", "by", "receipt", "text" };
 	struct arena *arena = &run->engine->arena;
 	const char **values = ARENA_NEW_ARRAY(arena, ARRAY_LEN(keys), const char *);
@@ -140,17 +142,18 @@ int run_record(struct run *run, const char *event, const char *text, struct err 
 	values[2] = strcmp(event, "verified") == 0 ? run->receipt : NULL;
 	values[3] = text;
 	for (size_t i = 0; i < run->count; i++)
-		each[i] = (struct record_request){ event, keys, values, ARRAY_LEN(keys) };
+		each[i] = (struct record_request){
+			.event = event,
+			.keys = keys,
+			.values = values,
+			.count = ARRAY_LEN(keys),
+			.keep = good ? (uint64_t)run->environment->delivery.keep : 0,
+		};
 	return fleet_record(run->fleet, run->which, each, err);
 }
 
-void run_prune(struct run *run)
+void run_tell_pruned(struct run *run)
 {
-	struct err err = ERR_INIT;
-
-	/* Housekeeping never makes a deployment fail. */
-	if (fleet_prune(run->fleet, run->which, (uint64_t)run->environment->delivery.keep, &err))
-		event_note(&run->engine->events, "warn", "old activations were not removed: %s", err.text);
 	for (size_t i = 0; i < run->count; i++) {
 		const struct link_results *results = fleet_results(run->fleet, i);
 		const char *server = run->environment->servers.items[i].place.text;
@@ -160,7 +163,8 @@ void run_prune(struct run *run)
 			event_note(&run->engine->events, "info", "%s: %s is kept because a process still uses it", server,
 				   results->prune.in_use.items[u]);
 		if (results->prune.problem && *results->prune.problem)
-			event_note(&run->engine->events, "warn", "%s: %s", server, results->prune.problem);
+			event_note(&run->engine->events, "warn", "%s: old activations were not all removed: %s", server,
+				   results->prune.problem);
 	}
 }
 

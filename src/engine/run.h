@@ -19,6 +19,7 @@ struct run {
 	size_t decision_server;
 	struct lease_request lease;
 	const char *receipt;      /* http | command | none */
+	bool decide_on_activate;  /* one server: both in one request */
 };
 
 struct run run_begin(struct engine *engine, const struct environment *environment, struct fleet *fleet,
@@ -37,8 +38,9 @@ int run_reload(struct run *run, const char *const *away, struct err *err) CHECKE
 int run_verify(struct run *run, struct err *err) CHECKED;
 /* One journal line everywhere: verified, live, failed. */
 int run_record(struct run *run, const char *event, const char *text, struct err *err) CHECKED;
-/* Housekeeping never makes a deployment fail. */
-void run_prune(struct run *run);
+/* What became of old activations: `verified` and `live` prune in the same request,
+ * and tidying up never makes a deployment fail. */
+void run_tell_pruned(struct run *run);
 
 /* All hooks of a point; `dir` is live, prepared or place. */
 int run_hooks(struct run *run, enum hook_point point, const char *dir, struct err *err) CHECKED;

@@ -577,6 +577,8 @@ void link_activate(struct link *link, const struct activate_request *request)
 	begin_changing(link, &record, "activate");
 	record_put_opt(&record, "deployment", request->deployment);
 	record_put_str(&record, "expect", request->expect ? request->expect : "");
+	if (request->decide)
+		record_put_u64(&record, "decide", 1);
 	ask(link, MSG_ACTIVATE, &record);
 }
 
@@ -637,6 +639,8 @@ void link_record(struct link *link, const struct record_request *request)
 	record_put_opt(&record, "event", request->event);
 	for (size_t i = 0; i < request->count; i++)
 		record_put_opt(&record, request->keys[i], request->values[i]);
+	if (request->keep)
+		record_put_u64(&record, "keep", request->keep);
 	ask(link, MSG_RECORD, &record);
 }
 

@@ -135,6 +135,7 @@ struct decide_request {
 struct activate_request {
 	const char *deployment;
 	const char *expect; /* ACTIVATE only */
+	bool decide;	    /* ACTIVATE only: commit first, in the same request; for a fleet of one */
 };
 struct activate_result {
 	const char *name, *previous; /* name: "" after a REVERT to nothing */
@@ -188,6 +189,7 @@ struct record_request {
 	const char *const *keys;
 	const char *const *values; /* NULL or "" values are left out */
 	size_t count;
+	uint64_t keep; /* not 0: also prunes; the result is in link_results()->prune */
 };
 struct check_request {
 	const char *user, *link_mode;
