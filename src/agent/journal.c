@@ -183,35 +183,123 @@ const struct account *account_find(const struct account *accounts, size_t count,
 	return NULL;
 }
 
-struct deciding {
+/* One deployment's lines, in order. */
+struct following {
 	const char *deployment;
 	const char *decision;
+	bool prepared;
+	uint64_t line, damaged; /* numbers; 0: none is */
 	struct arena scratch;
 };
 
-static int decision_line(void *context, struct slice line, struct err *err)
+static int follow_line(void *context, struct slice line, struct err *err)
 {
-	struct deciding *deciding = context;
+	struct following *following = context;
 	struct record record;
 	struct err damage = ERR_INIT;
 
 	(void)err;
-	if (!slice_starts_with(line, "commit ") && !slice_starts_with(line, "go-back "))
+	following->line++;
+	arena_free(&following->scratch);
+	if (record_parse_sealed(&following->scratch, line, &record, &damage)) {
+		following->damaged = following->line;
 		return 0;
-	arena_free(&deciding->scratch);
-	if (record_parse_sealed(&deciding->scratch, line, &record, &damage))
+	}
+	if (!slice_is(record_get(&record, "deployment"), following->deployment))
 		return 0;
-	if (slice_is(record_get(&record, "deployment"), deciding->deployment))
-		deciding->decision = slice_is(record.kind, "commit") ? "commit" : "go-back";
+	if (slice_is(record.kind, "prepared")) {
+		following->prepared = true;
+		following->damaged = 0;
+	}
+	if (slice_is(record.kind, "commit"))
+		following->decision = "commit";
+	if (slice_is(record.kind, "go-back"))
+		following->decision = "go-back";
 	return 0;
 }
 
 int journal_decision(const struct place *place, const char *deployment, const char **out, struct err *err)
 {
-	struct deciding deciding = { .deployment = deployment, .decision = "" };
-	int result = journal_each(place, decision_line, &deciding, err);
+	struct following following = { .deployment = deployment, .decision = "" };
 
-	arena_free(&deciding.scratch);
-	*out = deciding.decision;
+	int result = journal_each(place, follow_line, &following, err);
+	arena_free(&following.scratch);
+	*out = following.decision;
+	if (result)
+		return -1;
+	if (!following.damaged || !following.prepared)
+		return 0;
+	err_set(err, ERR_INTERNAL, "%s/.lockstep/journal: line %llu is damaged, and may be the decision about deployment %s",
+		place->path, (unsigned long long)following.damaged, deployment);
+	return err_hint(err, "look at that line: take it out when it says nothing about the decision; otherwise see which "
+			     "activation the other servers show, and let `current` show the same here");
+}
+
+struct closing {
+	const char *name;
+	bool closed;
+	struct arena scratch;
+};
+
+static int closing_line(void *context, struct slice line, struct err *err)
+{
+	static const char *const kinds[] = { "verified", "live", "failed", "restored", "abandoned" };
+	struct closing *closing = context;
+	struct record record;
+	struct err damage = ERR_INIT;
+
+	(void)err;
+	arena_free(&closing->scratch);
+	if (record_parse_sealed(&closing->scratch, line, &record, &damage) ||
+	    !slice_is(record_get(&record, "name"), closing->name))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		closing->closed = closing->closed || slice_is(record.kind, kinds[i]);
+	return 0;
+}
+
+int journal_is_closed(const struct place *place, const char *name, bool *out, struct err *err)
+{
+	struct closing closing = { .name = name };
+	int result = journal_each(place, closing_line, &closing, err);
+
+	arena_free(&closing.scratch);
+	*out = closing.closed;
+	return result;
+}
+
+struct owning {
+	struct arena *arena;
+	struct journal_place *out;
+	struct arena scratch;
+};
+
+static int owning_line(void *context, struct slice line, struct err *err)
+{
+	struct owning *owning = context;
+	struct journal_place *out = owning->out;
+	struct record record;
+	struct err damage = ERR_INIT;
+
+	(void)err;
+	arena_free(&owning->scratch);
+	if (record_parse_sealed(&owning->scratch, line, &record, &damage))
+		return 0;
+	if (slice_is(record.kind, "bound")) {
+		out->place_id = record_get_str(owning->arena, &record, "place_id");
+		out->project = record_get_str(owning->arena, &record, "project");
+		out->environment = record_get_str(owning->arena, &record, "environment");
+	}
+	out->number = MAX(out->number, record_get_u64(&record, "number", 0));
+	return 0;
+}
+
+int journal_place(const struct place *place, struct arena *arena, struct journal_place *out, struct err *err)
+{
+	struct owning owning = { .arena = arena, .out = out };
+
+	*out = (struct journal_place){ "", "", "", 0 };
+	int result = journal_each(place, owning_line, &owning, err);
+	arena_free(&owning.scratch);
 	return result;
 }

@@ -39,5 +39,18 @@ int journal_accounts(const struct place *place, struct arena *arena, struct acco
 		     struct err *err) CHECKED;
 const struct account *account_find(const struct account *accounts, size_t count, const char *name);
 
-/* "commit", "go-back" or "": the last decision about this deployment here. */
+/* "commit", "go-back" or "": the last decision about this deployment here. An error
+ * that names the line when one behind its `prepared` is damaged: it may have been the decision. */
 int journal_decision(const struct place *place, const char *deployment, const char **out, struct err *err) CHECKED;
+
+/* Whether the journal closed the deployment of this activation: verified, live, failed,
+ * restored or abandoned. */
+int journal_is_closed(const struct place *place, const char *name, bool *out, struct err *err) CHECKED;
+
+/* Who the place belongs to and the highest number given, for a state that was lost. Texts
+ * go to the arena; "" and 0 when the journal does not know. */
+struct journal_place {
+	const char *place_id, *project, *environment;
+	uint64_t number;
+};
+int journal_place(const struct place *place, struct arena *arena, struct journal_place *out, struct err *err) CHECKED;

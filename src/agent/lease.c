@@ -155,7 +155,8 @@ static int check_owner(struct session *session, const struct record *request, bo
 	return 0;
 }
 
-/* The journal says it first: a crash in between binds once more, never silently. */
+/* The journal says it first, and from it a lost state is made again: a crash in between
+ * binds once more, never silently. */
 static int bind_place(struct session *session, const struct record *request, struct err *err)
 {
 	AUTO(buf_free) struct buf line = BUF_INIT(RECORD_LEN_MAX);
@@ -169,9 +170,7 @@ static int bind_place(struct session *session, const struct record *request, str
 	record_put_str(&line, "project", state->project);
 	record_put_str(&line, "environment", state->environment);
 	record_put(&line, "by", record_get(request, "by"));
-	if (journal_append(&session->place, &line, err) || fault_point("agent.lease.before_bound", err))
-		return -1;
-	return state_save(&session->place, state, err);
+	return journal_append(&session->place, &line, err) || fault_point("agent.lease.before_bound", err) ? -1 : 0;
 }
 
 static int remove_leftover(void *context, const char *name, struct err *err)
@@ -182,7 +181,34 @@ static int remove_leftover(void *context, const char *name, struct err *err)
 	if (state_has_pending(&session->state) && strcmp(name, state_pending(&session->state, "name")) == 0)
 		return 0;
 	snprintf(path, sizeof(path), "prepare/%s", name);
-	return tree_remove_at(session->place.private_fd, path, err);
+	return session_remove_tree(session, session->place.private_fd, path, err);
+}
+
+/* Files that were being replaced durably (".name.tag", base/fd.h) and objects that did not come whole. */
+static bool is_temporary(const char *name)
+{
+	size_t len = strlen(name);
+
+	return (name[0] == '.' && len > 18 && name[len - 17] == '.') ||
+	       (len == DIGEST_HEX_LEN + 4 && strcmp(name + DIGEST_HEX_LEN, ".new") == 0);
+}
+
+struct temporaries {
+	struct session *session;
+	const char *folder;
+};
+
+static int remove_temporary(void *context, const char *name, struct err *err)
+{
+	struct temporaries *temporaries = context;
+	char path[300];
+
+	if (!is_temporary(name))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", temporaries->folder, name);
+	if (unlinkat(temporaries->session->place.private_fd, path, 0) != 0 && errno != ENOENT)
+		return err_errno(err, "%s", path);
+	return 0;
 }
 
 /* What a crash may have left: a torn line, running hooks, half a tree. */
@@ -201,6 +227,12 @@ static int mend(struct session *session, struct err *err)
 			return -1;
 	}
 	hook_end_survivors(session);
+	static const char *const folders[] = { ".", "manifests", "objects" };
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		struct temporaries temporaries = { session, folders[i] };
+		if (dir_each_at(session->place.private_fd, folders[i], remove_temporary, &temporaries, err))
+			return -1;
+	}
 	return dir_each_at(session->place.private_fd, "prepare", remove_leftover, session, err);
 }
 
@@ -249,35 +281,45 @@ static int open_to_change(struct session *session, struct err *err)
 	return 0;
 }
 
-int handle_lease(struct session *session, const struct record *request, struct err *err)
+/* The lock is ours: from here on nobody else changes anything. */
+static int begin_epoch(struct session *session, const struct record *request, struct err *err)
 {
+	struct state *state = &session->state;
 	char id[17];
 	uint8_t random[8];
+	const char *decided;
 	bool bound;
 
-	if (open_to_change(session, err) ||
-	    take_lock(session, record_get_i64(request, "wait_ms", 0), err))
+	state_free(state);
+	if (state_load(&session->place, state, err) || state_follow_journal(&session->place, state, err) ||
+	    check_owner(session, request, &bound, err) || raise_next(session, err) || mend(session, err))
 		return -1;
-	state_free(&session->state);
-	if (state_load(&session->place, &session->state, err) || check_owner(session, request, &bound, err) ||
-	    raise_next(session, err))
-		goto refused;
-	if (!*session->state.place_id) {
+	/* Half the truth is worse than a refusal: a decision that cannot be read is found out now. */
+	if (state_has_pending(state) &&
+	    journal_decision(&session->place, state_pending(state, "deployment"), &decided, err))
+		return -1;
+	if (!*state->place_id) {
 		random_bytes(random, sizeof(random));
 		hex_encode(random, sizeof(random), id);
-		session->state.place_id = arena_strdup(&session->state.arena, id);
+		state->place_id = arena_strdup(&state->arena, id);
 	}
-	session->epoch = ++session->state.epoch;
-	if (write_holder(session, request, err) || fault_point("agent.lease.before_epoch", err) ||
-	    state_save(&session->place, &session->state, err) || mend(session, err) ||
-	    (bound && bind_place(session, request, err)))
-		goto refused;
+	if ((bound && bind_place(session, request, err)) || fault_point("agent.lease.before_epoch", err))
+		return -1;
+	session->epoch = ++state->epoch;
+	return write_holder(session, request, err) || state_save(&session->place, state, err) ? -1 : 0;
+}
+
+int handle_lease(struct session *session, const struct record *request, struct err *err)
+{
+	if (open_to_change(session, err) || take_lock(session, record_get_i64(request, "wait_ms", 0), err))
+		return -1;
+	if (begin_epoch(session, request, err)) {
+		close_fd(&session->lock_fd);
+		return -1;
+	}
 	session->leased = true;
 	fault_mark("agent.lease.after_epoch");
 	return send_leased(session, err) || session_send_state(session, err) ? -1 : 0;
-refused:
-	close_fd(&session->lock_fd);
-	return -1;
 }
 
 int session_check_lease(struct session *session, const struct record *request, struct err *err)

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WRITE_PATIENCE_MS = 60000, PROGRESS_EVERY_MS = 200 };
+enum { PROGRESS_EVERY_MS = 200 };
 
 /* --- out ------------------------------------------------------------------------ */
 
@@ -24,6 +24,13 @@ static int lost(struct session *session, const char *why, struct err *err)
 {
 	session->lost = true;
 	return err_set(err, ERR_NETWORK, "the controller is gone: %s", why);
+}
+
+static int check_silence(struct session *session, struct err *err)
+{
+	if (clock_mono_ms() - session->heard_ms < session->silence_max_ms)
+		return 0;
+	return lost(session, "it has been silent for too long", err);
 }
 
 int session_send(struct session *session, enum message_type type, struct slice payload, struct err *err)
@@ -44,8 +51,10 @@ int session_send(struct session *session, enum message_type type, struct slice p
 		}
 		if (written < 0 && errno != EAGAIN && errno != EINTR)
 			return lost(session, strerror(errno), err);
+		/* Our end does not block (session_run), so that a line nobody reads any more
+		 * cannot hold the lease for ever. */
 		struct pollfd ready = { STDOUT_FILENO, POLLOUT, 0 };
-		if (poll(&ready, 1, WRITE_PATIENCE_MS) == 0)
+		if (poll(&ready, 1, (int)session->silence_max_ms) == 0)
 			return lost(session, "it reads nothing", err);
 	}
 	return 0;
@@ -58,6 +67,23 @@ int session_send_record(struct session *session, enum message_type type, struct 
 	return session_send(session, type, buf_slice(record), err);
 }
 
+/* Long work must not look like death, nor outlive its controller. While an offer is
+ * coming, what waits to be read are its data, which cannot be taken out of turn: that
+ * something came is enough. */
+static int look_at_line(struct session *session, struct err *err)
+{
+	struct pollfd line = { STDIN_FILENO, POLLIN, 0 };
+
+	if (poll(&line, 1, 0) > 0) {
+		if (line.revents & (POLLHUP | POLLERR))
+			return lost(session, "the line was cut", err);
+		if (session->talk.state == TALK_ASKED)
+			return session_listen(session, 0, err);
+		session->heard_ms = clock_mono_ms();
+	}
+	return check_silence(session, err);
+}
+
 int session_breathe(struct session *session, const char *step, uint64_t files, uint64_t files_total, uint64_t bytes,
 		    uint64_t bytes_total, struct err *err)
 {
@@ -67,9 +93,8 @@ int session_breathe(struct session *session, const char *step, uint64_t files, u
 	if (now - session->progress_ms < PROGRESS_EVERY_MS)
 		return 0;
 	session->progress_ms = now;
-	struct pollfd line = { STDIN_FILENO, 0, 0 };
-	if (poll(&line, 1, 0) > 0 && (line.revents & (POLLHUP | POLLERR)))
-		return lost(session, "the line was cut", err);
+	if (look_at_line(session, err))
+		return -1;
 	/* Scanning for edits says nothing on the way; only long requests do. */
 	if (session->talk.state != TALK_ASKED && session->talk.state != TALK_OFFERING)
 		return 0;
@@ -82,7 +107,8 @@ int session_breathe(struct session *session, const char *step, uint64_t files, u
 	return session_send_record(session, MSG_PROGRESS, &text, err);
 }
 
-int session_sync_fs(struct session *session, int fd, struct err *err)
+int session_apart(struct session *session, const char *step, int (*work)(void *context, struct err *err),
+		  void *context, struct err *err)
 {
 	int ends[2];
 
@@ -90,26 +116,83 @@ int session_sync_fs(struct session *session, int fd, struct err *err)
 		return err_errno(err, "pipe");
 	pid_t pid = fork();
 	if (pid == 0) {
+		struct err failure = ERR_INIT;
 		close(ends[0]);
-#ifdef __linux__
-		_exit(syncfs(fd) == 0 ? 0 : 1);
-#else
-		sync();
-		_exit(fd >= 0 ? 0 : 1);
-#endif
+		int failed = work(context, &failure);
+		if (failed && write(ends[1], &failure, sizeof(failure)) != sizeof(failure))
+			_exit(2);
+		_exit(failed ? 1 : 0);
 	}
 	close(ends[1]);
 	int result = pid < 0 ? err_errno(err, "fork") : 0;
 	struct pollfd done = { ends[0], POLLIN, 0 };
-	while (result == 0 && poll(&done, 1, PROGRESS_EVERY_MS) == 0)
-		result = session_breathe(session, "sync", 0, 0, 0, 0, err);
+	while (result == 0 && poll(&done, 1, PROGRESS_EVERY_MS) <= 0)
+		result = session_breathe(session, step, 0, 0, 0, 0, err);
+	struct err failure = ERR_INIT, unread = ERR_INIT;
+	size_t got = 0;
+	/* Less than a pipe holds at once, so it comes whole or not at all. */
+	if (pid > 0 && fd_read_full(ends[0], &failure, sizeof(failure), &got, &unread))
+		got = 0;
 	close(ends[0]);
 	int raw = 0;
 	while (pid > 0 && waitpid(pid, &raw, 0) < 0 && errno == EINTR)
 		;
-	if (result == 0 && (!WIFEXITED(raw) || WEXITSTATUS(raw) != 0))
-		return err_set(err, ERR_INTERNAL, "%s: writing to the disk failed (sync)", session->place.path);
-	return result;
+	if (result || (WIFEXITED(raw) && WEXITSTATUS(raw) == 0))
+		return result;
+	*err = failure;
+	return got == sizeof(failure) ? -1 : err_set(err, ERR_INTERNAL, "%s: a helping process died", step);
+}
+
+struct sync_work {
+	int fd;
+	const char *path;
+};
+
+static int sync_work(void *context, struct err *err)
+{
+	struct sync_work *work = context;
+
+#ifdef __linux__
+	if (syncfs(work->fd) == 0)
+		return 0;
+	err_errno(err, "%s: writing to the disk failed", work->path);
+	err->code = ERR_INTERNAL;
+	return -1;
+#else
+	(void)work, (void)err;
+	sync();
+	return 0;
+#endif
+}
+
+int session_sync_fs(struct session *session, int fd, struct err *err)
+{
+	struct sync_work work = { fd, session->place.path };
+
+	return session_apart(session, "sync", sync_work, &work, err);
+}
+
+struct removal {
+	int dir_fd;
+	const char *path;
+};
+
+static int removal_work(void *context, struct err *err)
+{
+	struct removal *removal = context;
+
+	return tree_remove_at(removal->dir_fd, removal->path, err);
+}
+
+int session_remove_tree(struct session *session, int dir_fd, const char *path, struct err *err)
+{
+	struct removal removal = { dir_fd, path };
+	struct stat st;
+
+	/* Nothing there is the ordinary case, and not worth a process. */
+	if (fstatat(dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+		return 0;
+	return session_apart(session, "remove", removal_work, &removal, err);
 }
 
 /* --- what is true here --------------------------------------------------------------- */
@@ -208,8 +291,13 @@ static int send_pending(struct session *session, struct err *err)
 
 	if (!state_has_pending(state))
 		return 0;
-	if (journal_decision(&session->place, state_pending(state, "deployment"), &decided, err))
-		return -1;
+	/* Whoever only looks is told of the rest; LEASE refuses. */
+	if (journal_decision(&session->place, state_pending(state, "deployment"), &decided, err)) {
+		if (session->leased)
+			return -1;
+		log_warn("%s", err->text);
+		err_clear(err);
+	}
 	record_begin(&text, "pending");
 	for (size_t i = 0; i < state->pending.field_count; i++) {
 		char key[64];
@@ -288,6 +376,20 @@ static int handle_request(struct session *session, const struct frame *frame, st
 	return err_set(err, ERR_INTERNAL, "message type %u has no handler", frame->type);
 }
 
+/* The last word before an activation is put among the others: is the lease ours still? */
+static int check_offered(struct session *session, const struct frame *frame, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct record record;
+
+	if (record_parse(&arena, frame->payload, &record, err) == 0 &&
+	    session_check_lease(session, &record, err) == 0)
+		return 0;
+	preparation_free(&session->preparation);
+	session->offer_failed = false;
+	return -1;
+}
+
 static int handle_frame(struct session *session, const struct frame *frame, struct err *err)
 {
 	struct err why = ERR_INIT;
@@ -307,7 +409,7 @@ static int handle_frame(struct session *session, const struct frame *frame, stru
 	case MSG_OBJECT_DATA:
 		return prepare_object_data(session, frame->payload, err);
 	case MSG_OFFERED:
-		if (prepare_offered(session, &why) == 0)
+		if (check_offered(session, frame, &why) == 0 && prepare_offered(session, &why) == 0)
 			return 0;
 		*err = why;
 		return session->lost ? -1 : send_refused(session, &why, err);
@@ -327,11 +429,6 @@ static int read_some(struct session *session, struct err *err)
 		return lost(session, "the line was cut", err);
 	session->heard_ms = clock_mono_ms();
 	return frame_decoder_feed(&session->in, slice_make(piece, (size_t)got), err);
-}
-
-static bool is_silent(const struct session *session)
-{
-	return clock_mono_ms() - session->heard_ms >= session->silence_max_ms;
 }
 
 static int close_relay(struct session *session, struct slice payload, struct err *err)
@@ -370,7 +467,7 @@ int session_listen(struct session *session, int wait_ms, struct err *err)
 
 	if (poll(&line, 1, wait_ms) > 0)
 		return hear(session, err);
-	return is_silent(session) ? lost(session, "it has been silent for too long", err) : 0;
+	return check_silence(session, err);
 }
 
 int session_hash_fd(struct session *session, int fd, struct digest *out, struct err *err)
@@ -408,9 +505,7 @@ static int wait_for_input(struct session *session, struct err *err)
 			relay_ready(session, i);
 	if (ready > 0 && fds[0].revents)
 		return read_some(session, err);
-	if (is_silent(session))
-		return lost(session, "it has been silent for too long", err);
-	return 0;
+	return check_silence(session, err);
 }
 
 static int converse(struct session *session, struct err *err)
@@ -441,11 +536,16 @@ int session_run(const char *path, bool observing, struct err *err)
 	session->lock_fd = session->place.dir_fd = session->place.private_fd = -1;
 	session->silence_max_ms = silence && slice_to_u64(slice_of(silence), &silence_ms) ? (int64_t)silence_ms : 30000;
 	session->heard_ms = clock_mono_ms();
+	if (fd_set_nonblocking(STDOUT_FILENO, true, err))
+		log_debug("%s", err->text); /* a file, perhaps: that never blocks */
+	err_clear(err);
 	for (size_t i = 0; i < RELAYS_MAX; i++)
 		session->relays[i].fd = -1;
 	talk_init(&session->talk, observing);
 	frame_decoder_init(&session->in);
-	if (place_open(path, false, &session->place, err) == 0 && state_load(&session->place, &session->state, err) == 0)
+	if (place_open(path, false, &session->place, err) == 0 &&
+	    state_load(&session->place, &session->state, err) == 0 &&
+	    state_follow_journal(&session->place, &session->state, err) == 0)
 		result = converse(session, err);
 	/* What cannot be gone on with is said, where anybody still listens. */
 	if (result && !session->lost) {

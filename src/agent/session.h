@@ -45,13 +45,18 @@ int session_run(const char *path, bool observing, struct err *err) CHECKED;
 /* Sends one message; `text` is a record or data. A lost line is ERR_NETWORK. */
 int session_send(struct session *session, enum message_type type, struct slice payload, struct err *err) CHECKED;
 int session_send_record(struct session *session, enum message_type type, struct buf *record, struct err *err) CHECKED;
-/* During long work, every few hundred files: notices a lost line (ERR_NETWORK)
- * and tells how far it is, at most five times a second. */
+/* During long work, every file or so: answers PING, notices a lost line and a
+ * silent controller (ERR_NETWORK), and tells how far it is, at most five times a second. */
 int session_breathe(struct session *session, const char *step, uint64_t files, uint64_t files_total, uint64_t bytes,
 		    uint64_t bytes_total, struct err *err) CHECKED;
-/* syncfs(2) in a child process, breathing meanwhile: it may take longer than the
- * controller's patience. One call covers thousands of files and their folders. */
+/* Does `work` in a child process, breathing meanwhile: for single calls that may take
+ * longer than the controller's patience. Only what it does to files remains. */
+int session_apart(struct session *session, const char *step, int (*work)(void *context, struct err *err),
+		  void *context, struct err *err) CHECKED;
+/* syncfs(2): one call covers thousands of files and their folders. */
 int session_sync_fs(struct session *session, int fd, struct err *err) CHECKED;
+/* tree_remove_at for trees of any size. */
+int session_remove_tree(struct session *session, int dir_fd, const char *path, struct err *err) CHECKED;
 /* HELLO's followers: each kept activation, the pending deployment, READY. */
 int session_send_state(struct session *session, struct err *err) CHECKED;
 /* While something else is waited for: waits so long (0: not at all), answers PING and

@@ -1,5 +1,6 @@
 #include "agent/state.h"
 
+#include "agent/journal.h"
 #include "base/fault.h"
 #include "base/fd.h"
 
@@ -28,6 +29,21 @@ static int parse_line(struct state *state, struct slice line, struct err *err)
 	return 0;
 }
 
+/* The file was lost, or moved away because it was damaged: the journal knows whose
+ * place this is, and which numbers were given. */
+static int rebuild(const struct place *place, struct state *state, struct err *err)
+{
+	struct journal_place known;
+
+	if (journal_place(place, &state->arena, &known, err))
+		return -1;
+	state->place_id = known.place_id;
+	state->project = known.project;
+	state->environment = known.environment;
+	state->next = known.number + 1;
+	return 0;
+}
+
 int state_load(const struct place *place, struct state *state, struct err *err)
 {
 	AUTO(buf_free) struct buf bytes = BUF_INIT(STATE_BYTES_MAX);
@@ -39,7 +55,7 @@ int state_load(const struct place *place, struct state *state, struct err *err)
 		if (err->code != ERR_NOT_FOUND)
 			return err_wrap(err, "%s/.lockstep/state", place->path);
 		err_clear(err);
-		return 0;
+		return rebuild(place, state, err);
 	}
 	for (struct slice rest = buf_slice(&bytes); rest.len;) {
 		if (parse_line(state, slice_cut(&rest, '\n'), err)) {
@@ -54,6 +70,19 @@ int state_load(const struct place *place, struct state *state, struct err *err)
 			place->path, (unsigned long long)state->layout, PLACE_LAYOUT);
 		return err_hint(err, "use that version, or a newer one");
 	}
+	return 0;
+}
+
+int state_follow_journal(const struct place *place, struct state *state, struct err *err)
+{
+	bool closed;
+
+	if (!state_has_pending(state))
+		return 0;
+	if (journal_is_closed(place, state_pending(state, "name"), &closed, err))
+		return -1;
+	if (closed)
+		state_clear_pending(state);
 	return 0;
 }
 

@@ -11,10 +11,14 @@ struct state {
 	struct arena arena;    /* what the fields point into */
 };
 
-/* A missing file is an empty state: layout 0, next 1. A layout newer than ours is
- * refused, and so is a damaged file. */
+/* A missing file is an empty state (layout 0, next 1), with owner and numbers from the
+ * journal and releases/ where there are any. A layout newer than ours is refused, and so
+ * is a damaged file. */
 int state_load(const struct place *place, struct state *state, struct err *err) CHECKED;
 int state_save(const struct place *place, const struct state *state, struct err *err) CHECKED;
+/* The journal decides over the state: a pending deployment that it has closed is none,
+ * a crash came between the two. Changes nothing on disk. */
+int state_follow_journal(const struct place *place, struct state *state, struct err *err) CHECKED;
 void state_free(struct state *state); /* cleanup function */
 
 bool state_has_pending(const struct state *state);
