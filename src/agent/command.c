@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,29 +12,43 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Field 22 of /proc/PID/stat (proc(5)): start time in ticks after boot. The name
- * in field 2 may hold spaces and brackets: count from the last ')'. */
-static uint64_t start_time(pid_t pid)
+/* proc(5). The name in field 2 may hold spaces and brackets: count from the last ')'. */
+uint64_t process_stat(uint64_t pid, int number)
 {
 	AUTO(buf_free) struct buf text = BUF_INIT(4096);
 	struct err err = ERR_INIT;
 	char path[64];
 	uint64_t value = 0;
 
-	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	snprintf(path, sizeof(path), "/proc/%llu/stat", (unsigned long long)pid);
 	if (file_read_at(AT_FDCWD, path, &text, &err))
 		return 0;
-	char *after = strrchr(text.ptr, ')');
+	const char *after = strrchr(buf_str(&text), ')');
 	if (!after)
 		return 0;
 	struct slice rest = slice_of(after + 1);
 	slice_cut(&rest, ' ');
-	for (int field = 3; field < 22; field++)
+	for (int field = 3; field < number; field++)
 		slice_cut(&rest, ' ');
 	return slice_to_u64(slice_cut(&rest, ' '), &value) ? value : 0;
+}
+
+uint64_t process_clock(void)
+{
+#ifdef CLOCK_BOOTTIME
+	struct timespec now;
+	long ticks = sysconf(_SC_CLK_TCK);
+
+	if (ticks > 0 && clock_gettime(CLOCK_BOOTTIME, &now) == 0)
+		return (uint64_t)now.tv_sec * (uint64_t)ticks +
+		       (uint64_t)now.tv_nsec / (1000000000u / (uint64_t)ticks);
+#endif
+	return 0;
 }
 
 static void mark_name(pid_t pid, char out[64]) { snprintf(out, 64, "hooks/%ld", (long)pid); }
@@ -43,7 +58,7 @@ static int mark_running(struct session *session, pid_t pid, struct err *err)
 	char name[64], text[64];
 
 	mark_name(pid, name);
-	snprintf(text, sizeof(text), "%llu\n", (unsigned long long)start_time(pid));
+	snprintf(text, sizeof(text), "%llu\n", (unsigned long long)process_stat((uint64_t)pid, STAT_STARTED));
 	return file_replace_at(session->place.private_fd, name, slice_of(text), 0600, err);
 }
 
@@ -55,20 +70,60 @@ static void unmark(struct session *session, pid_t pid)
 	unlinkat(session->place.private_fd, name, 0);
 }
 
+/* One of ours, by its environment: a number that was given out anew belongs to a stranger. */
+static bool is_of_place(const char *pid, const struct place *place)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(MIB(4));
+	struct err err = ERR_INIT;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/environ", pid);
+	if (file_read_at(AT_FDCWD, path, &text, &err))
+		return false;
+	for (struct slice rest = buf_slice(&text); rest.len;) {
+		struct slice entry = slice_cut(&rest, '\0');
+		if (slice_starts_with(entry, "LOCKSTEP_PLACE=") && slice_is(slice_skip(entry, 15), place->path))
+			return true;
+	}
+	return false;
+}
+
+struct group {
+	const struct place *place;
+	uint64_t id, started;
+};
+
+static int end_member(void *context, const char *name, struct err *err)
+{
+	const struct group *group = context;
+	uint64_t pid;
+
+	(void)err;
+	if (slice_to_u64(slice_of(name), &pid) && process_stat(pid, STAT_GROUP) == group->id &&
+	    process_stat(pid, STAT_STARTED) >= group->started && is_of_place(name, group->place))
+		kill((pid_t)pid, SIGKILL);
+	return 0;
+}
+
 static int end_survivor(void *context, const char *name, struct err *err)
 {
 	struct session *session = context;
 	AUTO(buf_free) struct buf text = BUF_INIT(64);
+	struct group group = { .place = &session->place };
+	struct err unreadable = ERR_INIT;
 	char path[300];
-	uint64_t pid, started;
 
 	(void)err;
 	snprintf(path, sizeof(path), "hooks/%s", name);
-	struct err unreadable = ERR_INIT;
-	if (slice_to_u64(slice_of(name), &pid) && pid > 1 && pid < INT32_MAX &&
+	if (slice_to_u64(slice_of(name), &group.id) && group.id > 1 && group.id < INT32_MAX &&
 	    file_read_at(session->place.private_fd, path, &text, &unreadable) == 0 &&
-	    slice_to_u64(slice_trim(buf_slice(&text)), &started) && started && start_time((pid_t)pid) == started)
-		kill(-(pid_t)pid, SIGKILL);
+	    slice_to_u64(slice_trim(buf_slice(&text)), &group.started) && group.started) {
+		uint64_t leader = process_stat(group.id, STAT_STARTED);
+		if (leader == group.started)
+			kill(-(pid_t)group.id, SIGKILL);
+		else if (!leader && dir_each_at(AT_FDCWD, "/proc", end_member, &group, &unreadable))
+			log_warn("%s", unreadable.text);
+	}
 	unlinkat(session->place.private_fd, path, 0);
 	return 0;
 }
@@ -81,12 +136,37 @@ void hook_end_survivors(struct session *session)
 		return; /* nothing of ours is running, then */
 }
 
+/* What a hook is told about: the deployment under way, or, behind its end, what is live. */
+struct about {
+	const char *name, *release, *commit, *deployment;
+};
+
+static struct about find_about(struct session *session, struct arena *arena, const struct record *request)
+{
+	struct state *state = &session->state;
+	struct account *accounts;
+	struct err unknown = ERR_INIT;
+	struct live live;
+	size_t count;
+
+	if (state_has_pending(state))
+		return (struct about){ state_pending(state, "name"), state_pending(state, "release"),
+				       state_pending(state, "commit"), state_pending(state, "deployment") };
+	if (!request || !slice_is(record_get(request, "dir"), "live") || place_live(&session->place, &live, &unknown) ||
+	    !live.name[0] || journal_accounts(&session->place, arena, &accounts, &count, &unknown))
+		return (struct about){ 0 };
+	const struct account *account = account_find(accounts, count, live.name);
+	if (!account)
+		return (struct about){ 0 };
+	return (struct about){ account->name, account->release, account->commit, account->deployment };
+}
+
 const char *const *command_environment(struct session *session, struct arena *arena, const struct record *request)
 {
 	static const char *const inherited[] = { "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ" };
-	struct state *state = &session->state;
 	size_t cap = 64 + (request ? request->field_count : 0), count = 0, cursor = 0;
 	const char **env = ARENA_NEW_ARRAY(arena, cap, const char *);
+	struct about about = find_about(session, arena, request);
 	struct slice value;
 
 	for (size_t i = 0; i < ARRAY_LEN(inherited); i++) {
@@ -95,19 +175,87 @@ const char *const *command_environment(struct session *session, struct arena *ar
 			env[count++] = arena_printf(arena, "%s=%s", inherited[i], text);
 	}
 	env[count++] = arena_printf(arena, "LOCKSTEP_PLACE=%s", session->place.path);
-	env[count++] = arena_printf(arena, "LOCKSTEP_PROJECT=%s", state->project);
-	env[count++] = arena_printf(arena, "LOCKSTEP_ENVIRONMENT=%s", state->environment);
-	if (state_has_pending(state)) {
-		env[count++] = arena_printf(arena, "LOCKSTEP_ACTIVATION=%s/releases/%s", session->place.path,
-					    state_pending(state, "name"));
-		env[count++] = arena_printf(arena, "LOCKSTEP_RELEASE=%s", state_pending(state, "release"));
-		env[count++] = arena_printf(arena, "LOCKSTEP_COMMIT=%s", state_pending(state, "commit"));
-		env[count++] = arena_printf(arena, "LOCKSTEP_DEPLOYMENT=%s", state_pending(state, "deployment"));
+	env[count++] = arena_printf(arena, "LOCKSTEP_PROJECT=%s", session->state.project);
+	env[count++] = arena_printf(arena, "LOCKSTEP_ENVIRONMENT=%s", session->state.environment);
+	if (about.name) {
+		env[count++] = arena_printf(arena, "LOCKSTEP_ACTIVATION=%s/releases/%s", session->place.path, about.name);
+		env[count++] = arena_printf(arena, "LOCKSTEP_RELEASE=%s", about.release);
+		env[count++] = arena_printf(arena, "LOCKSTEP_COMMIT=%s", about.commit);
+		env[count++] = arena_printf(arena, "LOCKSTEP_DEPLOYMENT=%s", about.deployment);
 	}
 	while (request && record_next(request, "env", &cursor, &value))
 		if (slice_find(value, '=') > 0 && slice_find(value, '\0') < 0)
 			env[count++] = arena_str(arena, value);
 	return env;
+}
+
+/* --- as somebody else -------------------------------------------------------------- */
+
+static bool is_us(const char *user)
+{
+	static char name[256];
+	uint64_t number;
+
+	if (slice_to_u64(slice_of(user), &number))
+		return number == geteuid();
+	if (!name[0]) {
+		AUTO(buf_free) struct buf out = BUF_INIT(sizeof(name));
+		const char *const argv[] = { "id", "-un", NULL };
+		struct child_spec spec = { .argv = argv };
+		struct err err = ERR_INIT;
+		int status;
+		if (child_run(&spec, slice_make(NULL, 0), &out, NULL, 10000, &status, &err) || status != 0)
+			return false;
+		snprintf(name, sizeof(name), "%.*s", SLICE_ARG(slice_trim(buf_slice(&out))));
+	}
+	return strcmp(user, name) == 0;
+}
+
+static bool is_shell_name(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.ptr[i];
+		if (!(c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (i > 0 && c >= '0' && c <= '9')))
+			return false;
+	}
+	return name.len > 0;
+}
+
+/* sudo drops the environment, and a command line is for everybody to read: the values
+ * go by a descriptor, as lines for the other user's shell. What is ours (HOME, PATH) stays here. */
+static int put_values(const char *const *env, int *fd_out, struct err *err)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(MIB(8));
+	AUTO(close_fd) int fd = -1;
+	bool ours = true;
+
+	for (size_t i = 0; env[i]; i++) {
+		struct slice value = slice_of(env[i]);
+		struct slice name = slice_cut(&value, '=');
+		ours = ours && !slice_starts_with(name, "LOCKSTEP_");
+		if (ours || !is_shell_name(name))
+			continue;
+		buf_puts(&text, "export ");
+		buf_put_slice(&text, name);
+		buf_puts(&text, "='");
+		for (size_t at = 0; at < value.len; at++)
+			if (value.ptr[at] == '\'')
+				buf_puts(&text, "'\\''");
+			else
+				buf_putc(&text, value.ptr[at]);
+		buf_puts(&text, "'\n");
+	}
+	if (buf_check(&text, "the environment of a command", err))
+		return -1;
+#ifdef MFD_CLOEXEC
+	fd = memfd_create("environment", MFD_CLOEXEC);
+#endif
+	if (fd < 0)
+		return err_errno(err, "keeping the environment of a command");
+	if (fd_write_all(fd, buf_str(&text), text.len, err) || lseek(fd, 0, SEEK_SET) != 0)
+		return err_wrap(err, "keeping the environment of a command");
+	*fd_out = steal_fd(&fd);
+	return 0;
 }
 
 /* Hands output on, or collects it; beyond the limit it is read and dropped. */
@@ -190,29 +338,42 @@ static int attend(struct session *session, struct child *child, struct outlet *o
 static int run(struct session *session, const struct command *command, struct buf *collect,
 	       struct command_result *result, struct err *err)
 {
-	const char *argv[10];
+	static const char shell[] = "/bin/sh";
+	static const char with_values[] = "eval \"$(cat)\"; exec </dev/null; eval \"$1\"";
+	const char *argv[12];
 	size_t count = 0;
 	AUTO(child_close) struct child child = CHILD_INIT;
+	AUTO(close_fd) int values = -1;
 	struct outlet outlet = { session, collect, 0 };
 	int64_t begun = clock_mono_ms();
+	bool other = command->as && *command->as && !is_us(command->as);
 	int raw = 0;
 
 	*result = (struct command_result){ 0 };
-	if (command->as && *command->as) {
-		const char *const sudo[] = { "sudo", "-n", "-E", "-u", command->as, "--" };
-		for (size_t i = 0; i < ARRAY_LEN(sudo); i++)
-			argv[count++] = sudo[i];
+	if (other) {
+		if (command->as[0] == '-')
+			return err_set(err, ERR_USER, "\"%s\" is no user", command->as);
+		/* Root needs no sudo, and a small server may have none. */
+		bool runuser = geteuid() == 0 && !child_in_path("sudo", NULL);
+		const char *const become[] = { runuser ? "runuser" : "sudo", runuser ? "-u" : "-nu", command->as, "--",
+					       shell, "-c", with_values, "sh", command->text };
+		for (size_t i = 0; i < ARRAY_LEN(become); i++)
+			argv[count++] = become[i];
+		if (put_values(command->env, &values, err))
+			return -1;
+	} else {
+		argv[count++] = shell;
+		argv[count++] = "-c";
+		argv[count++] = command->text;
 	}
-	argv[count++] = "/bin/sh";
-	argv[count++] = "-c";
-	argv[count++] = command->text;
 	argv[count] = NULL;
 	struct child_spec spec = { .argv = argv,
 				   .env = command->env,
 				   .dir = command->dir,
-				   .stdin_fd = -1,
+				   .stdin_fd = values,
 				   .stdout_fd = CHILD_PIPE,
 				   .stderr_fd = CHILD_PIPE,
+				   /* Between its start and its mark we might be killed. */
 				   .die_with_us = true };
 	if (child_start(&child, &spec, err))
 		return -1;

@@ -11,6 +11,7 @@ struct history {
 	struct slice point;
 	uint64_t index;
 	bool started, ended;
+	struct command_result result; /* when it ended */
 	struct arena scratch;
 };
 
@@ -34,6 +35,12 @@ static int history_line(void *context, struct slice line, struct err *err)
 		history->ended = false;
 	} else {
 		history->ended = true;
+		history->result = (struct command_result){
+			.status = (int)record_get_i64(&record, "status", 0),
+			.signal = (int)record_get_i64(&record, "signal", 0),
+			.timed_out = record_get_u64(&record, "timed_out", 0),
+			.duration_ms = record_get_i64(&record, "duration_ms", 0),
+		};
 	}
 	return 0;
 }
@@ -51,6 +58,7 @@ static int journal_hook(struct session *session, const struct history *history, 
 	record_put_str(&line, "state", state);
 	if (result) {
 		record_put_i64(&line, "status", result->status);
+		record_put_i64(&line, "signal", result->signal);
 		record_put_u64(&line, "timed_out", result->timed_out);
 		record_put_i64(&line, "duration_ms", result->duration_ms);
 	}
@@ -94,7 +102,7 @@ int handle_run(struct session *session, const struct record *request, struct err
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	struct slice command_text;
 	struct command_result result = { 0 };
-	/* Behind the end of a deployment nothing is pending, and its hooks still have a history. */
+	/* Before PREPARE and behind the end nothing is pending, and hooks have a history still. */
 	struct history history = { .deployment = hook_deployment(session, &arena, request),
 				   .point = record_get(request, "point"),
 				   .index = record_get_u64(request, "index", 0) };
@@ -109,7 +117,10 @@ int handle_run(struct session *session, const struct record *request, struct err
 		arena_free(&history.scratch);
 		if (looked)
 			return -1;
-		if (history.started && slice_is(retry, "skip"))
+		/* What it did stands in the journal; only `run` means to do it twice. */
+		if (history.ended && !slice_is(retry, "run"))
+			return send_ran(session, &history.result, true, err);
+		if (history.started && !history.ended && slice_is(retry, "skip"))
 			return send_ran(session, &result, true, err);
 		if (history.started && !history.ended && !slice_is(retry, "run")) {
 			err_set(err, ERR_CONFLICT, "hook %.*s was started for this deployment and its end is unknown",

@@ -87,7 +87,8 @@ enum message_type {
 	MSG_ACTIVATED,     /* name= (empty after a REVERT to nothing) previous= at= */
 	MSG_OUTPUT,        /* stream= (out | err) text= */
 	MSG_RELOADED,      /* kind= proved= (proved | draining | not_checked) why= processes= */
-	MSG_RAN,           /* status= signal= timed_out= duration_ms= */
+	MSG_RAN,           /* status= signal= timed_out= duration_ms= skipped= (1: it was not run again; the
+	                    * status is that of the earlier run, 0 when its end is unknown) */
 	MSG_RELAY_OPENED,  /* id= address= */
 	MSG_PRUNED,        /* removed= (repeated) trashed= (repeated) in_use= (repeated) problem= */
 	MSG_PONG,          /* no keys */

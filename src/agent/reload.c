@@ -5,7 +5,9 @@
 #include "agent/uses.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/fd.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -55,7 +57,48 @@ static const struct reload_kind *find_kind(struct slice spec, const char **subje
 	return NULL;
 }
 
-enum { PROVE_FOR_MS = 10000, PROVE_EVERY_MS = 50 };
+struct family {
+	uint64_t *pids;
+	size_t max, *count;
+};
+
+static int add_child(void *context, const char *name, struct err *err)
+{
+	struct family *family = context;
+	uint64_t pid;
+
+	(void)err;
+	if (!slice_to_u64(slice_of(name), &pid))
+		return 0;
+	uint64_t parent = process_stat(pid, STAT_PARENT);
+	size_t known = MIN(*family->count, family->max);
+	bool is_child = false;
+	for (size_t i = 0; i < known; i++) {
+		is_child = is_child || (parent && family->pids[i] == parent);
+		if (family->pids[i] == pid)
+			return 0;
+	}
+	if (is_child && *family->count < family->max)
+		family->pids[*family->count] = pid;
+	*family->count += is_child;
+	return 0;
+}
+
+void reload_add_children(uint64_t *pids, size_t max, size_t *count)
+{
+	struct family family = { pids, max, count };
+	struct err unreadable = ERR_INIT;
+	size_t before;
+
+	/* A child may have a smaller number than its parent: until nothing is added. */
+	do {
+		before = *count;
+		if (dir_each_at(AT_FDCWD, "/proc", add_child, &family, &unreadable))
+			return;
+	} while (*count != before && *count < max);
+}
+
+enum { PROVE_FOR_MS = 10000, PROVE_EVERY_MS = 100, PROCESSES_MAX = 1024 };
 
 struct proof {
 	const char *verdict; /* proved | draining | not_checked */
@@ -63,9 +106,54 @@ struct proof {
 	uint64_t processes;
 };
 
+/* DESIGN: every process of the unit started after the switch, a master that reloads in
+ * place excepted. `began` is when the reload did, by process_clock. */
+static void judge(struct reload *reload, const struct reload_kind *kind, const char *away_from, uint64_t began,
+		  const struct uses *uses, struct proof *proof)
+{
+	uint64_t pids[PROCESSES_MAX];
+	size_t count = 0;
+	bool knows = kind->processes(reload, pids, ARRAY_LEN(pids), &count);
+
+	proof->processes = count;
+	for (size_t i = 0; i < uses->count && *away_from; i++) {
+		const struct process_use *old = &uses->items[i];
+		if (strcmp(old->name, away_from) != 0)
+			continue;
+		proof->verdict = "draining";
+		snprintf(proof->why, sizeof(proof->why), "process %llu (%s) still runs from %s by its %s",
+			 (unsigned long long)old->pid, old->command, old->name, old->what);
+		return;
+	}
+	proof->verdict = "not_checked";
+	if (!knows && uses->unreadable) {
+		snprintf(proof->why, sizeof(proof->why), "%llu processes of other users cannot be looked at without root",
+			 (unsigned long long)uses->unreadable);
+		return;
+	}
+	if (count > ARRAY_LEN(pids) || (knows && !began)) {
+		snprintf(proof->why, sizeof(proof->why), "%s", began ? "there are too many processes to look at"
+								     : "the system does not say when processes started");
+		return;
+	}
+	for (size_t i = kind->in_place ? 1 : 0; i < count; i++) {
+		uint64_t started = process_stat(pids[i], STAT_STARTED);
+		/* 0: it has ended meanwhile, or cannot be seen (hidepid); the next look tells. */
+		if (started >= began)
+			continue;
+		proof->verdict = started ? "draining" : "not_checked";
+		snprintf(proof->why, sizeof(proof->why), started ? "process %llu is older than the reload"
+								 : "process %llu cannot be looked at",
+			 (unsigned long long)pids[i]);
+		return;
+	}
+	proof->verdict = "proved";
+	proof->why[0] = '\0';
+}
+
 /* Waits a while for old processes to go. */
-static int prove(struct reload *reload, const struct reload_kind *kind, const char *away_from, struct proof *proof,
-		 struct err *err)
+static int prove(struct reload *reload, const struct reload_kind *kind, const char *away_from, uint64_t began,
+		 struct proof *proof, struct err *err)
 {
 	struct session *session = reload->session;
 	const char *releases = arena_printf(reload->arena, "%s/releases", session->place.path);
@@ -74,32 +162,11 @@ static int prove(struct reload *reload, const struct reload_kind *kind, const ch
 	for (;;) {
 		AUTO(arena_free) struct arena arena = ARENA_INIT;
 		struct uses uses;
-		const struct process_use *old = NULL;
-		uint64_t pids[256];
-		size_t count = 0;
 		if (uses_find(&arena, releases, &uses, err))
 			return -1;
-		for (size_t i = 0; i < uses.count && !old; i++)
-			if (*away_from && strcmp(uses.items[i].name, away_from) == 0)
-				old = &uses.items[i];
-		bool knows = kind->processes(reload, pids, ARRAY_LEN(pids), &count);
-		proof->processes = count;
-		if (!old) {
-			if (!knows && uses.unreadable) {
-				proof->verdict = "not_checked";
-				snprintf(proof->why, sizeof(proof->why),
-					 "%llu processes of other users cannot be looked at without root",
-					 (unsigned long long)uses.unreadable);
-			} else {
-				proof->verdict = "proved";
-				proof->why[0] = '\0';
-			}
-			return 0;
-		}
-		proof->verdict = "draining";
-		snprintf(proof->why, sizeof(proof->why), "process %llu (%s) still runs from %s by its %s",
-			 (unsigned long long)old->pid, old->command, old->name, old->what);
-		if (clock_mono_ms() >= until)
+		judge(reload, kind, away_from, began, &uses, proof);
+		/* What other users' processes do will not become readable by waiting. */
+		if (strcmp(proof->verdict, "draining") != 0 || clock_mono_ms() >= until)
 			return 0;
 		if (session_listen(session, PROVE_EVERY_MS, err))
 			return -1;
@@ -124,8 +191,9 @@ int handle_reload(struct session *session, const struct record *request, struct 
 	const struct reload_kind *kind = find_kind(spec, &reload.subject, &arena);
 	if (!kind)
 		return err_set(err, ERR_USER, "there is no kind of reload \"%.*s\"", SLICE_ARG(spec));
+	uint64_t began = process_clock();
 	if (fault_point("agent.reload.before", err) || kind->reload(&reload, err) ||
-	    prove(&reload, kind, record_get_str(&arena, request, "away_from"), &proof, err))
+	    prove(&reload, kind, record_get_str(&arena, request, "away_from"), began, &proof, err))
 		return -1;
 	record_begin(&text, "reloaded");
 	record_put_str(&text, "kind", kind->name);

@@ -15,10 +15,11 @@ struct reload {
 struct reload_kind {
 	const char *name;
 	const char *summary;
-	bool in_place; /* the master process stays; only its workers are new */
+	bool in_place; /* the first process stays as the master; only its workers are new */
 	/* Does it; -1 with a message for people when it failed. */
 	int (*reload)(struct reload *reload, struct err *err);
-	/* The processes of the application, by id; false when the kind cannot tell. */
+	/* The processes of the application, by id, a master first; false when the kind cannot
+	 * tell. More than fit are counted. */
 	bool (*processes)(struct reload *reload, uint64_t *pids, size_t max, size_t *count);
 };
 
@@ -26,6 +27,8 @@ extern const struct reload_kind *const reload_kinds[];
 extern const size_t reload_kind_count;
 extern const struct reload_kind reload_none, reload_systemd, reload_supervisor, reload_pidfile, reload_command;
 
+/* `pids` holds one: its children are added, and theirs. */
+void reload_add_children(uint64_t *pids, size_t max, size_t *count);
 /* For kinds that cannot name their processes. */
 bool reload_no_processes(struct reload *reload, uint64_t *pids, size_t max, size_t *count);
 /* Runs one command line; a non-zero end is an error that quotes `what`. */

@@ -57,7 +57,10 @@ static bool pidfile_processes(struct reload *reload, uint64_t *pids, size_t max,
 	int number;
 
 	*count = max > 0 && read_pid(reload, &pids[0], &number, &err) == 0;
-	return *count > 0;
+	if (*count == 0)
+		return false;
+	reload_add_children(pids, max, count);
+	return true;
 }
 
 const struct reload_kind reload_pidfile = {

@@ -41,7 +41,7 @@ static bool unit_processes(struct reload *reload, uint64_t *pids, size_t max, si
 	struct command_result result;
 	struct err err = ERR_INIT;
 	struct command command = {
-		.text = arena_printf(reload->arena, "systemctl show -p ControlGroup --value %s", reload->subject),
+		.text = arena_printf(reload->arena, "systemctl show -p MainPID -p ControlGroup %s", reload->subject),
 		.dir = reload->session->place.path,
 		.env = command_environment(reload->session, reload->arena, NULL),
 		.timeout_ms = 10000,
@@ -50,17 +50,32 @@ static bool unit_processes(struct reload *reload, uint64_t *pids, size_t max, si
 	*count = 0;
 	if (command_ask(reload->session, &command, &group, &result, &err) || result.status != 0)
 		return false;
-	const char *path = arena_str(reload->arena, slice_trim(buf_slice(&group)));
-	if (path[0] != '/')
+	const char *path = "";
+	uint64_t main_pid = 0, pid;
+	for (struct slice rest = buf_slice(&group); rest.len;) {
+		struct slice line = slice_cut(&rest, '\n');
+		if (slice_starts_with(line, "ControlGroup="))
+			path = arena_str(reload->arena, slice_skip(line, 13));
+		else if (slice_starts_with(line, "MainPID=") && !slice_to_u64(slice_skip(line, 8), &main_pid))
+			main_pid = 0;
+	}
+	if (path[0] != '/' || max == 0)
 		return false;
 	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd" };
 	bool found = false;
-	for (size_t i = 0; i < ARRAY_LEN(roots) && !found; i++)
+	for (size_t i = 0; i < ARRAY_LEN(roots) && !found; i++) {
+		buf_clear(&procs);
 		found = file_read_at(AT_FDCWD, arena_printf(reload->arena, "%s%s/cgroup.procs", roots[i], path), &procs,
 				     &err) == 0;
-	for (struct slice rest = buf_slice(&procs); rest.len && *count < max;)
-		if (slice_to_u64(slice_cut(&rest, '\n'), &pids[*count]))
+	}
+	/* The master's seat is the first, also when nobody sits there. */
+	pids[(*count)++] = main_pid;
+	for (struct slice rest = buf_slice(&procs); rest.len;)
+		if (slice_to_u64(slice_cut(&rest, '\n'), &pid) && pid != main_pid) {
+			if (*count < max)
+				pids[*count] = pid;
 			(*count)++;
+		}
 	return found;
 }
 

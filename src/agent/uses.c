@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { USES_MAX = 4096, MAPS_MAX = 1 << 20 };
+enum { USES_MAX = 4096 };
 
 struct search {
 	struct arena *arena;
@@ -54,22 +54,33 @@ static bool note_use(struct search *search, const char *pid, const char *what, s
 	return true;
 }
 
-static bool check_maps(struct search *search, const char *pid)
+/* Line by line, since a large process has megabytes of them. */
+static void check_maps(struct search *search, const char *pid)
 {
-	AUTO(buf_free) struct buf maps = BUF_INIT(MAPS_MAX);
-	struct err err = ERR_INIT;
-	char path[64];
+	char path[64], piece[32 << 10];
+	size_t kept = 0;
 
 	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
-	if (file_read_at(AT_FDCWD, path, &maps, &err))
-		return false;
-	for (struct slice rest = buf_slice(&maps); rest.len;) {
-		struct slice line = slice_cut(&rest, '\n');
-		ptrdiff_t slash = slice_find(line, '/');
-		if (slash >= 0 && note_use(search, pid, "map", slice_skip(line, (size_t)slash)))
-			return true;
+	AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		search->uses->unreadable += errno == EACCES || errno == EPERM;
+		return;
 	}
-	return false;
+	for (;;) {
+		ssize_t got = read(fd, piece + kept, sizeof(piece) - kept);
+		if (got <= 0)
+			return;
+		struct slice rest = slice_make(piece, kept + (size_t)got);
+		while (slice_find(rest, '\n') >= 0) {
+			struct slice line = slice_cut(&rest, '\n');
+			ptrdiff_t slash = slice_find(line, '/');
+			if (slash >= 0 && note_use(search, pid, "map", slice_skip(line, (size_t)slash)))
+				return;
+		}
+		/* A line is at most a path and a hundred bytes: it always fits. */
+		kept = rest.len < sizeof(piece) ? rest.len : 0;
+		memmove(piece, rest.ptr, kept);
+	}
 }
 
 static int visit_process(void *context, const char *pid, struct err *err)
