@@ -15,6 +15,7 @@
 #include <linux/fs.h>
 #endif
 
+enum { SECOND_SOURCE_MAX = 20000 };
 enum { ASIDE_FILES_MAX = 1000, ASIDE_BYTES_MAX = 32 << 20 };
 
 static bool same_or_below(struct slice path, struct slice top)
@@ -118,11 +119,14 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 			return 0;
 	*source = (struct source){.root_fd = -1};
 	snprintf(source->name, sizeof(source->name), "%s", name);
-	if (own_load(place, name, &p->arena, &source->own, &unusable) ||
+	/* A second large one would save little on the line and cost much memory here. */
+	if (p->source_count > 0 && !report && p->sources[0].own.count > SECOND_SOURCE_MAX)
+		return 0;
+	if (own_load(place, name, &p->source_arena, &source->own, &unusable) ||
 	    activation_open(place, name, &source->root_fd, &unusable))
 		return 0;
 	p->source_count++;
-	source->intact = ARENA_NEW_ARRAY(&p->arena, source->own.count, bool);
+	source->intact = ARENA_NEW_ARRAY(&p->source_arena, source->own.count, bool);
 	struct scan scan = {
 		.session = p->session,
 		.own = &source->own,
@@ -145,7 +149,7 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 		struct slice key = slice_make(entry->entry.digest.bytes, DIGEST_LEN);
 		if (map_get(&p->by_digest, key))
 			continue;
-		struct location *location = ARENA_NEW(&p->arena, struct location);
+		struct location *location = ARENA_NEW(&p->source_arena, struct location);
 		*location = (struct location){source, entry};
 		map_put(&p->by_digest, key, location);
 	}
@@ -159,7 +163,7 @@ int obtain_open_sources(struct preparation *p, struct err *err)
 	struct live live;
 
 	if (place_live(&p->session->place, &live, err) ||
-	    place_activations(&p->session->place, &p->arena, &names, &count, err))
+	    place_activations(&p->session->place, &p->source_arena, &names, &count, err))
 		return -1;
 	/* A rollback prefers the files of the activation it goes back to. */
 	if (p->restoring && add_source(p, p->from, false, err))
@@ -178,6 +182,7 @@ void obtain_close_sources(struct preparation *p)
 		close_fd(&p->sources[i].root_fd);
 	p->source_count = 0;
 	map_free(&p->by_digest);
+	arena_free(&p->source_arena);
 }
 
 /* --- copying ---------------------------------------------------------------- */

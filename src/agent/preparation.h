@@ -42,6 +42,7 @@ struct preparation {
 	struct slice shared_dirs[64], shared_files[64], generated[64];
 	size_t shared_dir_count, shared_file_count, generated_count;
 
+	struct arena base_arena;
 	struct slice base;           /* prefix of the manifest's frame */
 	struct decompressor *manifest_decoder;
 	struct buf manifest_bytes;
@@ -49,6 +50,7 @@ struct preparation {
 	bool has_manifest;
 	struct manifest manifest;
 
+	struct arena source_arena;   /* of sources and by_digest; given back before the end */
 	struct source sources[SOURCES_MAX];
 	size_t source_count;
 	struct map by_digest;        /* digest → struct location */

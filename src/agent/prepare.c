@@ -33,6 +33,7 @@ void preparation_free(struct preparation **preparation)
 	buf_free(&p->line);
 	map_free(&p->wanted);
 	free(p->next);
+	arena_free(&p->base_arena);
 	arena_free(&p->arena);
 	free(p);
 	*preparation = NULL;
@@ -315,6 +316,9 @@ static int manifest_data(struct preparation *p, struct slice bytes, struct err *
 		return err_wrap(err, "the manifest");
 	if (!ended)
 		return 0;
+	decompressor_free(&p->manifest_decoder);
+	arena_free(&p->base_arena);
+	p->base = slice_make(NULL, 0);
 	if (manifest_parse(&p->arena, buf_slice(&p->manifest_bytes), &p->manifest, err))
 		return -1;
 	if (!digest_equal(&p->manifest.digest, &p->release))
@@ -623,6 +627,8 @@ static int settle_activation(struct preparation *p, struct err *err)
 	AUTO(close_fd) int prepare = -1;
 	struct own_manifest own;
 
+	/* All content is in place: what it came from is not needed any more. */
+	obtain_close_sources(p);
 	if (put_shared(p, err) || take_signatures(p, &own, err) || own_save(place, p->name, &own, err) ||
 	    release_manifest_save(place, &p->manifest, err))
 		return -1;
@@ -735,7 +741,6 @@ static int expect_manifest(struct preparation *p, const struct record *request, 
 {
 	struct place *place = &p->session->place;
 	struct slice base = record_get(request, "base");
-	struct manifest base_manifest;
 	char hex[DIGEST_HEX_LEN + 1];
 
 	/* No bytes to come: the place has this manifest. */
@@ -747,11 +752,10 @@ static int expect_manifest(struct preparation *p, const struct record *request, 
 	if (base.len == 0)
 		return 0;
 	snprintf(hex, sizeof(hex), "%.*s", SLICE_ARG(base));
-	if (release_manifest_load(place, hex, &p->arena, &base_manifest, err))
+	if (release_manifest_read(place, hex, &p->base_arena, &p->base, err))
 		return -1;
-	if (base_manifest.bytes.len > COMPRESS_PREFIX_MAX)
+	if (p->base.len > COMPRESS_PREFIX_MAX)
 		return err_set(err, ERR_INTERNAL, "the base manifest is too long to be a prefix");
-	p->base = base_manifest.bytes;
 	return 0;
 }
 

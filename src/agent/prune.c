@@ -172,40 +172,59 @@ static int sweep_object(void *context, const char *name, struct err *err)
 	return tree_remove_at(sweep->prune->session->place.private_fd, path, err);
 }
 
+static void need_object(struct sweep *sweep, const struct digest *digest)
+{
+	struct digest *kept = ARENA_NEW(&sweep->arena, struct digest);
+
+	*kept = *digest;
+	map_put(&sweep->objects, slice_make(kept->bytes, DIGEST_LEN), sweep);
+}
+
+/* One activation at a time: a large one takes megabytes. */
+static int note_needed(struct sweep *sweep, const char *name, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	const struct place *place = &sweep->prune->session->place;
+	struct own_manifest own;
+	struct manifest release;
+	bool shared = false;
+
+	if (own_load(place, name, &arena, &own, err))
+		return -1;
+	char *hex = arena_alloc(&sweep->arena, DIGEST_HEX_LEN + 1);
+	digest_to_hex(&own.release, hex);
+	map_put(&sweep->releases, slice_of(hex), sweep);
+	for (size_t e = 0; e < own.count; e++) {
+		shared = shared || own.entries[e].show == SHOW_SHARED;
+		if (own.entries[e].show == SHOW_COVERED || own.entries[e].show == SHOW_GENERATED)
+			need_object(sweep, &own.entries[e].entry.digest);
+	}
+	/* A shared file's entry in the release is covered by our link. */
+	if (!shared || release_manifest_load(place, hex, &arena, &release, err))
+		return 0;
+	for (size_t e = 0; e < own.count; e++) {
+		if (own.entries[e].show != SHOW_SHARED)
+			continue;
+		const struct entry *entry = manifest_find(&release, own.entries[e].entry.path);
+		if (entry)
+			need_object(sweep, &entry->digest);
+	}
+	return 0;
+}
+
 static int sweep_unneeded(struct prune *prune, struct err *err)
 {
 	const struct place *place = &prune->session->place;
 	struct sweep sweep = {.prune = prune};
 	int result = 0;
 
-	for (size_t i = 0; i < prune->count && result == 0; i++) {
-		struct own_manifest own;
+	for (size_t i = 0; i < prune->count; i++) {
 		struct err unreadable = ERR_INIT;
 		if (!prune->stays[i])
 			continue;
-		if (own_load(place, prune->names[i], &sweep.arena, &own, &unreadable)) {
-			/* What an unreadable one needs is unknown: everything stays. */
-			if (unreadable.code != ERR_NOT_FOUND)
-				goto out;
-			continue;
-		}
-		char *hex = arena_alloc(&sweep.arena, DIGEST_HEX_LEN + 1);
-		digest_to_hex(&own.release, hex);
-		map_put(&sweep.releases, slice_of(hex), prune);
-		for (size_t e = 0; e < own.count; e++)
-			if (own.entries[e].show == SHOW_COVERED || own.entries[e].show == SHOW_GENERATED)
-				map_put(&sweep.objects,
-					slice_make(own.entries[e].entry.digest.bytes, DIGEST_LEN), prune);
-		/* A shared file's entry in the release is covered by our link. */
-		struct manifest release;
-		if (release_manifest_load(place, hex, &sweep.arena, &release, &unreadable) == 0)
-			for (size_t e = 0; e < own.count; e++) {
-				const struct entry *entry =
-					manifest_find(&release, own.entries[e].entry.path);
-				if (own.entries[e].show == SHOW_SHARED && entry)
-					map_put(&sweep.objects, slice_make(entry->digest.bytes, DIGEST_LEN),
-						prune);
-			}
+		/* What an unreadable one needs is unknown: everything stays. */
+		if (note_needed(&sweep, prune->names[i], &unreadable) && unreadable.code != ERR_NOT_FOUND)
+			goto out;
 	}
 	result = dir_each_at(place->private_fd, "manifests", sweep_manifest, &sweep, err) ||
 		 dir_each_at(place->private_fd, "objects", sweep_object, &sweep, err);

@@ -47,4 +47,7 @@ const struct own_entry *own_find(const struct own_manifest *own, struct slice pa
 /* The release manifests a place keeps: .lockstep/manifests/release-HEX. */
 int release_manifest_load(const struct place *place, const char *release_hex, struct arena *arena,
 			  struct manifest *out, struct err *err) CHECKED;
+/* Its bytes only, checked against its name. */
+int release_manifest_read(const struct place *place, const char *release_hex, struct arena *arena, struct slice *out,
+			  struct err *err) CHECKED;
 int release_manifest_save(const struct place *place, const struct manifest *manifest, struct err *err) CHECKED;

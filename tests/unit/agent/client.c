@@ -30,8 +30,13 @@ struct manifest release_of(struct arena *arena, const struct item *items)
 				.type = ENTRY_DIR, .mode = 0755, .path = slice_make(path.ptr, at)};
 			bool known = false;
 			/* Items come with equal folders together; look back a little. */
-			for (size_t i = count; i > 0 && !known; i--)
-				known = slice_equal(entries[i - 1].path, entry.path);
+			if (at == path.len && (item->content || item->link))
+				; /* a file is listed once */
+			else if (item > items && strncmp(item[-1].path, path.ptr, at + 1) == 0)
+				known = true;
+			else
+				for (size_t i = count; i > 0 && !known; i--)
+					known = slice_equal(entries[i - 1].path, entry.path);
 			if (known)
 				continue;
 			if (at == path.len && (item->content || item->link)) {
