@@ -99,7 +99,7 @@ void help_operation(struct buf *out, const struct operation *operation, bool col
 
 void help_reference(struct buf *out)
 {
-	buf_puts(out, "# The command line\n\nPrinted from the program (`lockstep help --reference`); a test keeps it true.\n\n"
+	buf_puts(out, "# The command line\n\nPrinted from the program (`lockstep help reference`); a test keeps it true.\n\n"
 		      "Data go to standard output, messages and progress to standard error. "
 		      "The exit codes stand in [exit-codes.md](exit-codes.md).\n\n"
 		      "## Options of every verb\n\n| option | meaning |\n| --- | --- |\n");
