@@ -199,7 +199,7 @@ void client_send(struct client *c, enum message_type type, const char *format, .
 static bool next_frame(struct client *c, struct frame *frame)
 {
 	for (;;) {
-		const unsigned char *at = (const unsigned char *)c->inbox.ptr + c->taken;
+		const unsigned char *at = (const unsigned char *)buf_str(&c->inbox) + c->taken;
 		size_t left = c->inbox.len - c->taken;
 		if (left >= FRAME_HEADER_LEN) {
 			size_t len = at[0] | (size_t)at[1] << 8 | (size_t)at[2] << 16 | (size_t)at[3] << 24;
