@@ -216,7 +216,7 @@ int handle_object_get(struct session *session, const struct record *request, str
 	struct own_manifest *owns = ARENA_NEW_ARRAY(&arena, count, struct own_manifest);
 	for (size_t i = 0; i < count; i++) {
 		struct err unusable = ERR_INIT;
-		if (own_load(&session->place, names[i], &arena, &owns[usable], &unusable) == 0)
+		if (own_load(&session->place, names[i], &arena, NULL, &owns[usable], &unusable) == 0)
 			names[usable++] = names[i];
 	}
 	while (result == 0 && record_next(request, "digest", &cursor, &hex)) {

@@ -106,6 +106,63 @@ static int note_edit(void *context, const struct scan_edit *edit, struct err *er
 	return scan_send_edit(p->session, edit, edits->source->name, err);
 }
 
+static bool is_large(const struct preparation *p)
+{
+	return p->manifest.count > SECOND_SOURCE_MAX;
+}
+
+/* What qsort's comparison has no parameter for. */
+static const struct own_entry *sorted_entries;
+
+static int compare_digests(const void *a, const void *b)
+{
+	return memcmp(sorted_entries[*(const uint32_t *)a].entry.digest.bytes,
+		      sorted_entries[*(const uint32_t *)b].entry.digest.bytes, DIGEST_LEN);
+}
+
+/* Four bytes a file; a map would take ten times that. */
+static void index_source(struct preparation *p, struct source *source)
+{
+	source->by_digest = ARENA_NEW_ARRAY(&p->source_arena, source->own.count, uint32_t);
+	for (size_t i = 0; i < source->own.count; i++) {
+		const struct own_entry *entry = &source->own.entries[i];
+		if (source->intact[i] && entry->entry.type == ENTRY_FILE && entry->show == SHOW_TREE)
+			source->by_digest[source->by_digest_count++] = (uint32_t)i;
+	}
+	sorted_entries = source->own.entries;
+	qsort(source->by_digest, source->by_digest_count, sizeof(*source->by_digest), compare_digests);
+}
+
+static bool find_in_source(const struct source *source, const struct digest *digest, struct location *out)
+{
+	size_t low = 0, high = source->by_digest_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct own_entry *entry = &source->own.entries[source->by_digest[middle]];
+		int order = memcmp(entry->entry.digest.bytes, digest->bytes, DIGEST_LEN);
+		if (order == 0) {
+			out->entry = entry;
+			return true;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+static bool find_location(struct preparation *p, const struct digest *digest, struct location *out)
+{
+	for (size_t i = 0; i < p->source_count; i++) {
+		out->source = &p->sources[i];
+		if (find_in_source(out->source, digest, out))
+			return true;
+	}
+	return false;
+}
+
 /* Nothing may be taken from an activation that cannot be read; that is no error. */
 static int add_source(struct preparation *p, const char *name, bool report, struct err *err)
 {
@@ -120,9 +177,9 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 	*source = (struct source){.root_fd = -1};
 	snprintf(source->name, sizeof(source->name), "%s", name);
 	/* A second large one would save little on the line and cost much memory here. */
-	if (p->source_count > 0 && !report && p->sources[0].own.count > SECOND_SOURCE_MAX)
+	if (p->source_count > 0 && !report && is_large(p))
 		return 0;
-	if (own_load(place, name, &p->source_arena, &source->own, &unusable) ||
+	if (own_load(place, name, &p->source_arena, &p->manifest, &source->own, &unusable) ||
 	    activation_open(place, name, &source->root_fd, &unusable))
 		return 0;
 	p->source_count++;
@@ -142,17 +199,7 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 	if (scan.hashed > 32 && !p->restoring &&
 	    scan_refresh(place, name, source->root_fd, &source->own, source->intact, err))
 		return -1;
-	for (size_t i = 0; i < source->own.count; i++) {
-		const struct own_entry *entry = &source->own.entries[i];
-		if (!source->intact[i] || entry->entry.type != ENTRY_FILE || entry->show != SHOW_TREE)
-			continue;
-		struct slice key = slice_make(entry->entry.digest.bytes, DIGEST_LEN);
-		if (map_get(&p->by_digest, key))
-			continue;
-		struct location *location = ARENA_NEW(&p->source_arena, struct location);
-		*location = (struct location){source, entry};
-		map_put(&p->by_digest, key, location);
-	}
+	index_source(p, source);
 	return 0;
 }
 
@@ -163,8 +210,15 @@ int obtain_open_sources(struct preparation *p, struct err *err)
 	struct live live;
 
 	if (place_live(&p->session->place, &live, err) ||
-	    place_activations(&p->session->place, &p->source_arena, &names, &count, err))
+	    place_activations(&p->session->place, &p->arena, &names, &count, err))
 		return -1;
+	/* Where there is memory for one only, the live one is looked at before. */
+	if (p->restoring && is_large(p) && live.name[0] && strcmp(live.name, p->from) != 0) {
+		if (add_source(p, live.name, true, err))
+			return -1;
+		obtain_close_sources(p);
+		live.name[0] = '\0';
+	}
 	/* A rollback prefers the files of the activation it goes back to. */
 	if (p->restoring && add_source(p, p->from, false, err))
 		return -1;
@@ -181,7 +235,6 @@ void obtain_close_sources(struct preparation *p)
 	for (size_t i = 0; i < p->source_count; i++)
 		close_fd(&p->sources[i].root_fd);
 	p->source_count = 0;
-	map_free(&p->by_digest);
 	arena_free(&p->source_arena);
 }
 
@@ -473,7 +526,7 @@ int obtain_put_text(struct preparation *p, const struct entry *entry, struct sli
 /* Content that no activation shows only has to be in objects/. */
 static int take_covered(struct preparation *p, const struct entry *entry, bool *got, struct err *err)
 {
-	const struct location *location;
+	struct location location;
 	AUTO(tree_cursor_close) struct tree_cursor cursor;
 	AUTO(close_fd) int from = -1;
 	AUTO(close_fd) int to = -1;
@@ -484,12 +537,11 @@ static int take_covered(struct preparation *p, const struct entry *entry, bool *
 
 	tree_cursor_init(&cursor, -1);
 	*got = has_object(p, &entry->digest, entry->size);
-	location = map_get(&p->by_digest, slice_make(entry->digest.bytes, DIGEST_LEN));
-	if (*got || !location)
+	if (*got || !find_location(p, &entry->digest, &location))
 		return 0;
 	/* Covered only now: an activation still shows it. */
-	cursor.root_fd = location->source->root_fd;
-	if (tree_parent(&cursor, location->entry->entry.path, &dir_fd, &name, &unusable))
+	cursor.root_fd = location.source->root_fd;
+	if (tree_parent(&cursor, location.entry->entry.path, &dir_fd, &name, &unusable))
 		return 0;
 	from = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (from < 0)
@@ -513,11 +565,11 @@ int obtain_entry(struct preparation *p, size_t index, bool *got, struct err *err
 		return take_covered(p, entry, got, err);
 	if (entry->type == ENTRY_LINK)
 		return take_link(p, entry, got, err);
-	const struct location *location = map_get(&p->by_digest, slice_make(entry->digest.bytes, DIGEST_LEN));
-	if (location && take_from_location(p, entry, location, got, err))
+	struct location location;
+	if (find_location(p, &entry->digest, &location) && take_from_location(p, entry, &location, got, err))
 		return -1;
 	if (*got) {
-		if (p->restoring && location->source != &p->sources[0])
+		if (p->restoring && location.source != &p->sources[0])
 			p->healed++;
 		return preparation_is_generated(p, entry->path) ? obtain_keep_object(p, entry, err) : 0;
 	}
@@ -556,7 +608,7 @@ int obtain_twin(struct preparation *p, size_t first, size_t index, struct err *e
 
 int obtain_map_base(struct preparation *p, const struct digest *digest, struct slice *out, struct err *err)
 {
-	const struct location *location = map_get(&p->by_digest, slice_make(digest->bytes, DIGEST_LEN));
+	struct location location;
 	AUTO(tree_cursor_close) struct tree_cursor cursor;
 	AUTO(close_fd) int fd = -1;
 	struct err unusable = ERR_INIT;
@@ -564,11 +616,11 @@ int obtain_map_base(struct preparation *p, const struct digest *digest, struct s
 
 	(void)err;
 	*out = slice_make(NULL, 0);
-	if (location) {
+	if (find_location(p, digest, &location)) {
 		const char *name;
 		int dir_fd;
-		tree_cursor_init(&cursor, location->source->root_fd);
-		if (tree_parent(&cursor, location->entry->entry.path, &dir_fd, &name, &unusable) == 0)
+		tree_cursor_init(&cursor, location.source->root_fd);
+		if (tree_parent(&cursor, location.entry->entry.path, &dir_fd, &name, &unusable) == 0)
 			fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	} else {
 		tree_cursor_init(&cursor, -1);

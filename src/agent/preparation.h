@@ -19,6 +19,8 @@ struct source {
 	int root_fd;
 	struct own_manifest own;
 	bool *intact;
+	uint32_t *by_digest; /* indices of intact files, sorted by digest */
+	size_t by_digest_count;
 };
 
 /* Where content with some digest lies. */
@@ -50,10 +52,9 @@ struct preparation {
 	bool has_manifest;
 	struct manifest manifest;
 
-	struct arena source_arena;   /* of sources and by_digest; given back before the end */
+	struct arena source_arena;   /* of sources; given back before the end */
 	struct source sources[SOURCES_MAX];
 	size_t source_count;
-	struct map by_digest;        /* digest → struct location */
 	int tree_fd;                 /* prepare/NAME */
 	struct tree_cursor cursor;   /* below tree_fd */
 

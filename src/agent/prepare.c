@@ -629,6 +629,8 @@ static int settle_activation(struct preparation *p, struct err *err)
 
 	/* All content is in place: what it came from is not needed any more. */
 	obtain_close_sources(p);
+	map_free(&p->wanted);
+	mem_free_ptr(&p->next);
 	if (put_shared(p, err) || take_signatures(p, &own, err) || own_save(place, p->name, &own, err) ||
 	    release_manifest_save(place, &p->manifest, err))
 		return -1;

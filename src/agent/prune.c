@@ -189,7 +189,7 @@ static int note_needed(struct sweep *sweep, const char *name, struct err *err)
 	struct manifest release;
 	bool shared = false;
 
-	if (own_load(place, name, &arena, &own, err))
+	if (own_load(place, name, &arena, NULL, &own, err))
 		return -1;
 	char *hex = arena_alloc(&sweep->arena, DIGEST_HEX_LEN + 1);
 	digest_to_hex(&own.release, hex);
@@ -286,7 +286,7 @@ static int prune_all(struct prune *prune, uint64_t keep, struct err *err)
 	/* Unlinking moves the ctime of files that the live activation shares: know
 	 * before which are intact, so that only those are signed again. */
 	bool refresh = live.name[0] &&
-		       own_load(&session->place, live.name, &prune->arena, &own, &unusable) == 0 &&
+		       own_load(&session->place, live.name, &prune->arena, NULL, &own, &unusable) == 0 &&
 		       activation_open(&session->place, live.name, &root_fd, &unusable) == 0;
 	bool removes = false;
 	for (size_t i = 0; i < prune->count; i++)

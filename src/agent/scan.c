@@ -262,7 +262,7 @@ int handle_scan(struct session *session, const struct record *request, struct er
 	if (place_live(&session->place, &live, err))
 		return -1;
 	if (live.name[0]) {
-		if (own_load(&session->place, live.name, &arena, &own, err) ||
+		if (own_load(&session->place, live.name, &arena, NULL, &own, err) ||
 		    activation_open(&session->place, live.name, &root_fd, err))
 			return err_wrap(err, "looking for hand edits");
 		scan.root_fd = root_fd;

@@ -87,7 +87,7 @@ static int count_records(int fd, size_t *count, struct err *err)
 /* Takes whole records off the front of `rest`; false when one is malformed. Only the
  * path of a record is kept: the text of all of them is twice what the entries take. */
 static bool take_records(struct slice *rest, bool *has_head, size_t count, struct arena *arena,
-			 struct own_manifest *out)
+			 const struct manifest *shares, struct own_manifest *out)
 {
 	static const char magic[] = "lockstep-activation 1 ";
 
@@ -107,13 +107,14 @@ static bool take_records(struct slice *rest, bool *has_head, size_t count, struc
 		struct own_entry *entry = &out->entries[out->count];
 		if (out->count == count || !parse_own(record, entry))
 			return false;
-		entry->entry.path = arena_slice(arena, entry->entry.path);
+		const struct entry *same = shares ? manifest_find(shares, entry->entry.path) : NULL;
+		entry->entry.path = same ? same->path : arena_slice(arena, entry->entry.path);
 		out->count++;
 	}
 }
 
-int own_load(const struct place *place, const char *name, struct arena *arena, struct own_manifest *out,
-	     struct err *err)
+int own_load(const struct place *place, const char *name, struct arena *arena, const struct manifest *shares,
+	     struct own_manifest *out, struct err *err)
 {
 	AUTO(close_fd) int fd = -1;
 	char path[64], piece[64 << 10];
@@ -136,7 +137,7 @@ int own_load(const struct place *place, const char *name, struct arena *arena, s
 		if (fd_read_full(fd, piece + have, sizeof(piece) - have, &got, err))
 			return err_wrap(err, "%s/.lockstep/%s", place->path, path);
 		struct slice rest = slice_make(piece, have + got);
-		if (!take_records(&rest, &has_head, count, arena, out) || rest.len == sizeof(piece))
+		if (!take_records(&rest, &has_head, count, arena, shares, out) || rest.len == sizeof(piece))
 			return damaged(place, path, err);
 		memmove(piece, rest.ptr, rest.len);
 		have = rest.len;

@@ -38,9 +38,10 @@ enum signature_verdict { SIGNATURE_HOLDS = 1, SIGNATURE_HASH_AGAIN, SIGNATURE_BR
 enum signature_verdict signature_check(const struct own_entry *entry, const struct stat *st);
 void signature_take(struct own_entry *entry, const struct stat *st);
 
-/* ERR_NOT_FOUND when the activation has none. Everything lives in the arena. */
-int own_load(const struct place *place, const char *name, struct arena *arena, struct own_manifest *out,
-	     struct err *err) CHECKED;
+/* ERR_NOT_FOUND when the activation has none. Everything lives in the arena, but for
+ * paths that `shares` (may be NULL) has as well: those are its own. */
+int own_load(const struct place *place, const char *name, struct arena *arena, const struct manifest *shares,
+	     struct own_manifest *out, struct err *err) CHECKED;
 int own_save(const struct place *place, const char *name, const struct own_manifest *own, struct err *err) CHECKED;
 const struct own_entry *own_find(const struct own_manifest *own, struct slice path);
 

@@ -51,7 +51,7 @@ static void read_own(void)
 	struct own_manifest own, again;
 	struct err err = ERR_INIT;
 
-	if (own_load(&place, "000001-000000000000", &arena, &own, &err))
+	if (own_load(&place, "000001-000000000000", &arena, NULL, &own, &err))
 		return;
 	for (size_t i = 0; i < own.count; i++) {
 		struct slice path = own.entries[i].entry.path;
@@ -59,7 +59,7 @@ static void read_own(void)
 		(void)!own_find(&own, path);
 	}
 	ASSERT(own_save(&place, "000002-000000000000", &own, &err) == 0);
-	ASSERT(own_load(&place, "000002-000000000000", &arena, &again, &err) == 0);
+	ASSERT(own_load(&place, "000002-000000000000", &arena, NULL, &again, &err) == 0);
 	ASSERT(own.count == again.count && digest_equal(&own.release, &again.release));
 	for (size_t i = 0; i < own.count; i++)
 		ASSERT(slice_equal(own.entries[i].entry.path, again.entries[i].entry.path) &&

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FILES = 100000, FOLDERS = 1000, MEMORY_KB_MAX = 56 << 10, AGENT_BYTES_MAX = 1500000 };
+enum { FILES = 100000, FOLDERS = 1000, MEMORY_KB_MAX = 32 << 10, AGENT_BYTES_MAX = 1500000 };
 
 static unsigned long peak_kb(const struct client *c)
 {
