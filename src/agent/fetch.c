@@ -44,7 +44,7 @@ static int send_line(void *context, struct slice line, struct err *err)
 int handle_journal(struct session *session, const struct record *request, struct err *err)
 {
 	AUTO(buf_free) struct buf text = BUF_INIT(256);
-	struct lines lines = { .session = session };
+	struct lines lines = {.session = session};
 	uint64_t last = record_get_u64(request, "last", 0);
 
 	if (journal_each(&session->place, count_line, &lines, err))
@@ -59,7 +59,8 @@ int handle_journal(struct session *session, const struct record *request, struct
 
 /* --- data out ------------------------------------------------------------------- */
 
-static int send_pieces(struct session *session, enum message_type type, struct buf *out, bool all, struct err *err)
+static int send_pieces(struct session *session, enum message_type type, struct buf *out, bool all,
+		       struct err *err)
 {
 	size_t sent = 0;
 
@@ -78,11 +79,12 @@ int handle_manifest_get(struct session *session, const struct record *request, s
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(buf_free) struct buf packed = BUF_INIT(MANIFEST_BYTES_MAX);
 	AUTO(buf_free) struct buf text = BUF_INIT(256);
-	struct manifest manifest, base = { 0 };
-	struct slice prefix = { 0 };
+	struct manifest manifest, base = {0};
+	struct slice prefix = {0};
 	const char *base_hex = record_get_str(&arena, request, "base");
 
-	if (release_manifest_load(&session->place, record_get_str(&arena, request, "release"), &arena, &manifest, err))
+	if (release_manifest_load(&session->place, record_get_str(&arena, request, "release"), &arena,
+				  &manifest, err))
 		return -1;
 	if (*base_hex && release_manifest_load(&session->place, base_hex, &arena, &base, err))
 		return -1;
@@ -105,7 +107,8 @@ struct fetching {
 };
 
 /* Hashes first and sends then: what arrives was right when it left. */
-static int try_file(struct fetching *fetching, int fd, const struct digest *wanted, bool *sent, struct err *err)
+static int try_file(struct fetching *fetching, int fd, const struct digest *wanted, bool *sent,
+		    struct err *err)
 {
 	struct digest found;
 	uint64_t size;
@@ -117,7 +120,8 @@ static int try_file(struct fetching *fetching, int fd, const struct digest *want
 		return -1;
 	if (!digest_equal(&found, wanted) || lseek(fd, 0, SEEK_SET) != 0)
 		return 0;
-	object_header_put(&header, &(struct object_header){ .kind = OBJECT_PLAIN, .digest = *wanted, .length = size });
+	object_header_put(&header,
+			  &(struct object_header){.kind = OBJECT_PLAIN, .digest = *wanted, .length = size});
 	if (compressor_feed(fetching->compressor, buf_slice(&header), &fetching->out, err))
 		return -1;
 	for (uint64_t left = size; left; left -= got) {
@@ -133,8 +137,8 @@ static int try_file(struct fetching *fetching, int fd, const struct digest *want
 	return 0;
 }
 
-static int try_link(struct fetching *fetching, const char *target, size_t len, const struct digest *wanted, bool *sent,
-		    struct err *err)
+static int try_link(struct fetching *fetching, const char *target, size_t len, const struct digest *wanted,
+		    bool *sent, struct err *err)
 {
 	AUTO(buf_free) struct buf bytes = BUF_INIT(OBJECT_HEADER_MAX + MANIFEST_LINK_MAX);
 	struct digest found;
@@ -142,7 +146,8 @@ static int try_link(struct fetching *fetching, const char *target, size_t len, c
 	digest_of(slice_make(target, len), &found);
 	if (!digest_equal(&found, wanted))
 		return 0;
-	object_header_put(&bytes, &(struct object_header){ .kind = OBJECT_PLAIN, .digest = *wanted, .length = len });
+	object_header_put(&bytes,
+			  &(struct object_header){.kind = OBJECT_PLAIN, .digest = *wanted, .length = len});
 	buf_put(&bytes, target, len);
 	*sent = true;
 	return compressor_feed(fetching->compressor, buf_slice(&bytes), &fetching->out, err);
@@ -177,25 +182,71 @@ static int try_entry(struct fetching *fetching, const char *activation, const st
 	return try_file(fetching, fd, wanted, sent, err);
 }
 
-static int fetch_one(struct fetching *fetching, const struct digest *wanted, const struct own_manifest *owns,
-		     const char **names, size_t count, bool *sent, struct err *err)
+struct wish {
+	struct digest digest;
+	bool sent;
+};
+
+static int fetch_kept(struct fetching *fetching, struct wish *wish, struct err *err)
 {
 	char hex[DIGEST_HEX_LEN + 1], path[DIGEST_HEX_LEN + 16];
 
-	*sent = false;
-	digest_to_hex(wanted, hex);
+	digest_to_hex(&wish->digest, hex);
 	snprintf(path, sizeof(path), "objects/%s", hex);
-	AUTO(close_fd) int fd = openat(fetching->session->place.private_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && try_file(fetching, fd, wanted, sent, err))
-		return -1;
-	for (size_t i = 0; i < count && !*sent; i++)
-		for (size_t e = 0; e < owns[i].count && !*sent; e++) {
-			const struct own_entry *entry = &owns[i].entries[e];
-			if (entry->entry.type != ENTRY_DIR && digest_equal(&entry->entry.digest, wanted) &&
+	AUTO(close_fd)
+	int fd = openat(fetching->session->place.private_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 ? try_file(fetching, fd, &wish->digest, &wish->sent, err) : 0;
+}
+
+/* One activation at a time: a large one takes megabytes. */
+static int fetch_shown(struct fetching *fetching, const char *name, struct wish *wishes, size_t count,
+		       struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct own_manifest own;
+	struct err unusable = ERR_INIT;
+	bool wanting = false;
+
+	for (size_t i = 0; i < count; i++)
+		wanting = wanting || !wishes[i].sent;
+	if (!wanting || own_load(&fetching->session->place, name, &arena, NULL, &own, &unusable))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		for (size_t e = 0; e < own.count && !wishes[i].sent; e++) {
+			const struct own_entry *entry = &own.entries[e];
+			if (entry->entry.type != ENTRY_DIR &&
+			    digest_equal(&entry->entry.digest, &wishes[i].digest) &&
 			    (entry->show == SHOW_TREE || entry->show == SHOW_GENERATED) &&
-			    try_entry(fetching, names[i], entry, wanted, sent, err))
+			    try_entry(fetching, name, entry, &wishes[i].digest, &wishes[i].sent, err))
 				return -1;
 		}
+		if (session_breathe(fetching->session, "send", i, count, 0, 0, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int fetch_all(struct fetching *fetching, const struct record *request, struct arena *arena,
+		     struct wish **wishes_out, size_t *count_out, struct err *err)
+{
+	struct wish *wishes = ARENA_NEW_ARRAY(arena, request->field_count, struct wish);
+	const char **names;
+	struct slice hex;
+	size_t activations, cursor = 0, count = 0;
+
+	while (record_next(request, "digest", &cursor, &hex))
+		if (!digest_from_hex(hex, &wishes[count++].digest))
+			return err_set(err, ERR_USER, "\"%.*s\" is no digest", SLICE_ARG(hex));
+	*wishes_out = wishes;
+	*count_out = count;
+	if (place_activations(&fetching->session->place, arena, &names, &activations, err))
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (fetch_kept(fetching, &wishes[i], err))
+			return -1;
+	for (size_t i = 0; i < activations; i++)
+		if (fetch_shown(fetching, names[i], wishes, count, err))
+			return -1;
 	return 0;
 }
 
@@ -203,37 +254,22 @@ int handle_object_get(struct session *session, const struct record *request, str
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(buf_free) struct buf text = BUF_INIT(FRAME_PAYLOAD_MAX);
-	struct fetching fetching = { session, compressor_new(3, slice_make(NULL, 0)), BUF_INIT(MIB(4)) };
-	const char **names;
-	struct slice hex;
-	size_t count, cursor = 0, usable = 0;
+	struct fetching fetching = {session, compressor_new(3, slice_make(NULL, 0)), BUF_INIT(MIB(4))};
+	struct wish *wishes = NULL;
+	size_t count = 0;
 	uint64_t found = 0;
-	int result = place_activations(&session->place, &arena, &names, &count, err);
+	int result = fetch_all(&fetching, request, &arena, &wishes, &count, err);
 
 	record_begin(&text, "done");
-	/* The newest activations have what one would fetch; older ones only cost memory. */
-	count = result ? 0 : MIN(count, (size_t)4);
-	struct own_manifest *owns = ARENA_NEW_ARRAY(&arena, count, struct own_manifest);
-	for (size_t i = 0; i < count; i++) {
-		struct err unusable = ERR_INIT;
-		if (own_load(&session->place, names[i], &arena, NULL, &owns[usable], &unusable) == 0)
-			names[usable++] = names[i];
-	}
-	while (result == 0 && record_next(request, "digest", &cursor, &hex)) {
-		struct digest wanted;
-		bool sent = false;
-		if (!digest_from_hex(hex, &wanted))
-			result = err_set(err, ERR_USER, "\"%.*s\" is no digest", SLICE_ARG(hex));
-		else
-			result = fetch_one(&fetching, &wanted, owns, names, usable, &sent, err);
-		if (result == 0 && !sent)
-			record_put(&text, "missing", hex);
-		found += sent;
-		if (result == 0)
-			result = session_breathe(session, "send", found, 0, 0, 0, err);
+	for (size_t i = 0; i < count && result == 0; i++) {
+		char hex[DIGEST_HEX_LEN + 1];
+		digest_to_hex(&wishes[i].digest, hex);
+		if (!wishes[i].sent)
+			record_put_str(&text, "missing", hex);
+		found += wishes[i].sent;
 	}
 	AUTO(buf_free) struct buf end = BUF_INIT(OBJECT_HEADER_MAX);
-	object_header_put(&end, &(struct object_header){ .kind = OBJECT_END });
+	object_header_put(&end, &(struct object_header){.kind = OBJECT_END});
 	if (result == 0)
 		result = compressor_feed(fetching.compressor, buf_slice(&end), &fetching.out, err) ||
 			 compressor_end(fetching.compressor, &fetching.out, err) ||
