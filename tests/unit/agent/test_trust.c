@@ -61,6 +61,15 @@ static bool exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+/* A running hook's group is written down there, a moment after its start. */
+static bool has_mark(const char *folder)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command), "ls -A '%s' | grep -q '^[0-9]'", folder);
+	return system(command) == 0;
+}
+
 static bool process_is_gone(const char *pid_file)
 {
 	FILE *file = fopen(pid_file, "r");
@@ -281,6 +290,7 @@ static void the_next_agent_ends_survivors(void **state)
 	client_send(c, MSG_RUN, "%s", long_hook);
 	const char *pid = path_at(&w->arena, w->place, "pid");
 	assert_true(wait_until(exists, pid));
+	assert_true(wait_until(has_mark, path_at(&w->arena, w->place, ".lockstep/hooks")));
 	kill(c->pid, SIGKILL);
 	client_cut(c);
 	/* Its background process lives on, until somebody takes the lease. */
