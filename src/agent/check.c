@@ -1,6 +1,7 @@
 /* CHECK: what would stand in the way of a deployment, and how to mend it. */
-#include "agent/session.h"
+#include "agent/command.h"
 
+#include "base/child.h"
 #include "base/fd.h"
 
 #include <errno.h>
@@ -15,8 +16,8 @@ struct check {
 	uint64_t bad, warn;
 };
 
-static int tell(struct check *check, const char *severity, const char *what, const char *why, const char *hint,
-		struct err *err)
+static int tell(struct check *check, const char *severity, const char *what, const char *why,
+		const char *hint, struct err *err)
 {
 	AUTO(buf_free) struct buf text = BUF_INIT(RECORD_LEN_MAX);
 
@@ -40,8 +41,8 @@ static int check_place(struct check *check, struct err *err)
 		if (faccessat(place->dir_fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
 			return tell(check, "ok", "the place can be written", place->path, NULL, err);
 		snprintf(why, sizeof(why), "%s: %s", place->path, strerror(errno));
-		snprintf(hint, sizeof(hint), "as root: chown %s %s", getenv("USER") ? getenv("USER") : "DEPLOYUSER",
-			 place->path);
+		snprintf(hint, sizeof(hint), "as root: chown %s %s",
+			 getenv("USER") ? getenv("USER") : "DEPLOYUSER", place->path);
 		return tell(check, "bad", "the place cannot be written", why, hint, err);
 	}
 	snprintf(path, sizeof(path), "%s", place->path);
@@ -51,7 +52,8 @@ static int check_place(struct check *check, struct err *err)
 			break;
 	}
 	if (access(path, W_OK | X_OK) == 0)
-		return tell(check, "ok", "the place will be created by the first deployment", place->path, NULL, err);
+		return tell(check, "ok", "the place will be created by the first deployment", place->path,
+			    NULL, err);
 	snprintf(why, sizeof(why), "%s does not exist, and we may not create it in %s", place->path, path);
 	snprintf(hint, sizeof(hint), "as root: mkdir -p %s && chown %s %s", place->path,
 		 getenv("USER") ? getenv("USER") : "DEPLOYUSER", place->path);
@@ -65,11 +67,16 @@ static int check_current(struct check *check, struct err *err)
 	if (place_live(&check->session->place, &live, err))
 		return -1;
 	if (live.blocked)
-		return tell(check, "bad", "`current` is no symlink", "a release is switched by renaming a symlink over it",
-			    "move it away, for example to shared/, and point the web server at current/", err);
+		return tell(check, "bad", "`current` is no symlink",
+			    "a release is switched by renaming a symlink over it",
+			    "move it away, for example to shared/, and point the web server at current/",
+			    err);
 	if (live.foreign)
-		return tell(check, "warn", "`current` shows something lockstep did not put there", live.target,
-			    "the first deployment replaces the link and remembers where it pointed, for a way back", err);
+		return tell(check, "warn", "`current` shows something lockstep did not put there",
+			    live.target,
+			    "the first deployment replaces the link and remembers where it pointed, for a "
+			    "way back",
+			    err);
 	return 0;
 }
 
@@ -102,31 +109,85 @@ static int check_shared_files(struct check *check, const struct record *request,
 			continue;
 		snprintf(why, sizeof(why), "%s/%s does not exist", place->path, path);
 		if (tell(check, "warn", "a shared file is missing", why,
-			 "put it there before the first deployment, unless the release brings one to begin with", err))
+			 "put it there before the first deployment, unless the release brings one to begin "
+			 "with",
+			 err))
 			return -1;
 	}
 	return 0;
 }
 
-static bool in_path(const char *program)
+/* What is renamed from .lockstep to releases/ must lie on the same file system. */
+static int check_file_system(struct check *check, struct err *err)
 {
-	const char *path = getenv("PATH");
-	char candidate[4096];
+	const struct place *place = &check->session->place;
+	struct stat ours, releases;
 
-	for (struct slice rest = slice_of(path ? path : "/usr/bin:/bin:/usr/sbin:/sbin"); rest.ptr;) {
-		struct slice dir = slice_cut(&rest, ':');
-		if (snprintf(candidate, sizeof(candidate), "%.*s/%s", SLICE_ARG(dir), program) < (int)sizeof(candidate) &&
-		    access(candidate, X_OK) == 0)
-			return true;
-	}
-	return false;
+	if (place->private_fd < 0 || fstat(place->private_fd, &ours) != 0 ||
+	    fstatat(place->dir_fd, "releases", &releases, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	if (S_ISDIR(releases.st_mode) && ours.st_dev == releases.st_dev)
+		return 0;
+	return tell(check, "bad", "releases/ lies on another file system than the place", place->path,
+		    "put the whole place there instead: an activation is put in place by renaming", err);
+}
+
+/* Whether a command line ends with 0; what it says is dropped. */
+static int succeeds(struct check *check, const char *text, bool *out, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	AUTO(buf_free) struct buf said = BUF_INIT(KIB(64));
+	struct command_result result;
+	struct command command = {
+		.text = text,
+		.dir = "/",
+		.env = command_environment(check->session, &arena, NULL),
+		.timeout_ms = 10000,
+	};
+
+	if (command_ask(check->session, &command, &said, &result, err))
+		return -1;
+	*out = result.status == 0 && !result.timed_out;
+	return 0;
+}
+
+/* One reload by a program that only root may use. */
+static int check_service(struct check *check, const char *what, const char *program, const char *verb,
+			 struct slice subject, struct err *err)
+{
+	char text[512], hint[768];
+	bool allowed;
+
+	if (!child_in_path(program, NULL))
+		return tell(check, "bad", what, "there is no such program on this server",
+			    "install it, or say another `reload`", err);
+	if (geteuid() == 0)
+		return tell(check, "ok", what, NULL, NULL, err);
+	if (!child_in_path("sudo", NULL))
+		return tell(check, "bad", what, "we are not root, and there is no sudo",
+			    "install sudo and allow this one command", err);
+	/* The reload kinds refuse other names; here they must not reach a shell either. */
+	for (size_t i = 0; i < subject.len; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.@",
+			    subject.ptr[i]))
+			return tell(check, "bad", what, "that is no name of a service", NULL, err);
+	int size = (int)MIN(subject.len, (size_t)200);
+	snprintf(text, sizeof(text), "sudo -n -l %s %s %.*s", program, verb, size, subject.ptr);
+	if (succeeds(check, text, &allowed, err))
+		return -1;
+	if (allowed)
+		return tell(check, "ok", what, NULL, NULL, err);
+	snprintf(hint, sizeof(hint), "a line for sudoers: %s ALL=(root) NOPASSWD: /usr/bin/%s %s %.*s",
+		 getenv("USER") ? getenv("USER") : "DEPLOYUSER", program, verb, size, subject.ptr);
+	return tell(check, "bad", what, "sudo does not let us do it without a password", hint, err);
 }
 
 static int check_reloads(struct check *check, const struct record *request, struct err *err)
 {
 	static const struct {
-		const char *kind, *program;
-	} needs[] = { { "systemd:", "systemctl" }, { "supervisor:", "supervisorctl" } };
+		const char *kind, *program, *verb;
+	} needs[] = {{"systemd:", "systemctl", "reload-or-restart"},
+		     {"supervisor:", "supervisorctl", "restart"}};
 	size_t cursor = 0;
 	struct slice spec;
 
@@ -135,27 +196,57 @@ static int check_reloads(struct check *check, const struct record *request, stru
 			char what[256];
 			if (!slice_starts_with(spec, needs[i].kind))
 				continue;
-			snprintf(what, sizeof(what), "reload %.*s", (int)MIN(spec.len, (size_t)200), spec.ptr);
-			if (!in_path(needs[i].program) &&
-			    tell(check, "bad", what, "there is no such program on this server", "install it, or say another `reload`",
-				 err))
-				return -1;
-			if (geteuid() != 0 && !in_path("sudo") &&
-			    tell(check, "bad", what, "we are not root, and there is no sudo", "install sudo and allow this one command",
-				 err))
+			snprintf(what, sizeof(what), "reload %.*s", (int)MIN(spec.len, (size_t)200),
+				 spec.ptr);
+			if (check_service(check, what, needs[i].program, needs[i].verb,
+					  slice_skip(spec, strlen(needs[i].kind)), err))
 				return -1;
 		}
 	}
 	return 0;
 }
 
+/* Hooks with `as` run as the application's user. */
+static int check_user(struct check *check, const struct record *request, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	const char *user = record_get_str(&arena, request, "user");
+	struct command_result result;
+	struct err refused = ERR_INIT;
+	AUTO(buf_free) struct buf said = BUF_INIT(KIB(64));
+	char what[300], hint[600];
+
+	if (!*user)
+		return 0;
+	struct command command = {
+		.text = "true",
+		.as = user,
+		.dir = "/",
+		.env = command_environment(check->session, &arena, request),
+		.timeout_ms = 10000,
+	};
+	snprintf(what, sizeof(what), "commands as %.200s", user);
+	int failed = command_ask(check->session, &command, &said, &result, &refused);
+	if (failed && check->session->lost) {
+		*err = refused;
+		return -1;
+	}
+	if (!failed && result.status == 0)
+		return tell(check, "ok", what, NULL, NULL, err);
+	snprintf(hint, sizeof(hint), "a line for sudoers: %s ALL=(%.200s) NOPASSWD: /bin/sh",
+		 getenv("USER") ? getenv("USER") : "DEPLOYUSER", user);
+	return tell(check, "warn", what,
+		    failed ? refused.text : "sudo does not let us run them without a password", hint, err);
+}
+
 int handle_check(struct session *session, const struct record *request, struct err *err)
 {
 	AUTO(buf_free) struct buf text = BUF_INIT(256);
-	struct check check = { .session = session };
+	struct check check = {.session = session};
 
 	if (check_place(&check, err) || check_current(&check, err) || check_space(&check, err) ||
-	    check_shared_files(&check, request, err) || check_reloads(&check, request, err))
+	    check_file_system(&check, err) || check_shared_files(&check, request, err) ||
+	    check_reloads(&check, request, err) || check_user(&check, request, err))
 		return -1;
 	record_begin(&text, "done");
 	record_put_u64(&text, "bad", check.bad);

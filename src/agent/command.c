@@ -51,7 +51,21 @@ uint64_t process_clock(void)
 	return 0;
 }
 
-static void mark_name(pid_t pid, char out[64]) { snprintf(out, 64, "hooks/%ld", (long)pid); }
+uint64_t process_clock_next(void)
+{
+	uint64_t before = process_clock(), now = before;
+
+	while (now && now == before) {
+		poll(NULL, 0, 1);
+		now = process_clock();
+	}
+	return now;
+}
+
+static void mark_name(pid_t pid, char out[64])
+{
+	snprintf(out, 64, "hooks/%ld", (long)pid);
+}
 
 static int mark_running(struct session *session, pid_t pid, struct err *err)
 {
@@ -82,7 +96,8 @@ static bool is_of_place(const char *pid, const struct place *place)
 		return false;
 	for (struct slice rest = buf_slice(&text); rest.len;) {
 		struct slice entry = slice_cut(&rest, '\0');
-		if (slice_starts_with(entry, "LOCKSTEP_PLACE=") && slice_is(slice_skip(entry, 15), place->path))
+		if (slice_starts_with(entry, "LOCKSTEP_PLACE=") &&
+		    slice_is(slice_skip(entry, 15), place->path))
 			return true;
 	}
 	return false;
@@ -109,7 +124,7 @@ static int end_survivor(void *context, const char *name, struct err *err)
 {
 	struct session *session = context;
 	AUTO(buf_free) struct buf text = BUF_INIT(64);
-	struct group group = { .place = &session->place };
+	struct group group = {.place = &session->place};
 	struct err unreadable = ERR_INIT;
 	char path[300];
 
@@ -150,20 +165,22 @@ static struct about find_about(struct session *session, struct arena *arena, con
 	size_t count;
 
 	if (state_has_pending(state))
-		return (struct about){ state_pending(state, "name"), state_pending(state, "release"),
-				       state_pending(state, "commit"), state_pending(state, "deployment") };
-	if (!request || !slice_is(record_get(request, "dir"), "live") || place_live(&session->place, &live, &unknown) ||
-	    !live.name[0] || journal_accounts(&session->place, arena, &accounts, &count, &unknown))
-		return (struct about){ 0 };
+		return (struct about){state_pending(state, "name"), state_pending(state, "release"),
+				      state_pending(state, "commit"), state_pending(state, "deployment")};
+	if (!request || !slice_is(record_get(request, "dir"), "live") ||
+	    place_live(&session->place, &live, &unknown) || !live.name[0] ||
+	    journal_accounts(&session->place, arena, &accounts, &count, &unknown))
+		return (struct about){0};
 	const struct account *account = account_find(accounts, count, live.name);
 	if (!account)
-		return (struct about){ 0 };
-	return (struct about){ account->name, account->release, account->commit, account->deployment };
+		return (struct about){0};
+	return (struct about){account->name, account->release, account->commit, account->deployment};
 }
 
-const char *const *command_environment(struct session *session, struct arena *arena, const struct record *request)
+const char *const *command_environment(struct session *session, struct arena *arena,
+				       const struct record *request)
 {
-	static const char *const inherited[] = { "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ" };
+	static const char *const inherited[] = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ"};
 	size_t cap = 64 + (request ? request->field_count : 0), count = 0, cursor = 0;
 	const char **env = ARENA_NEW_ARRAY(arena, cap, const char *);
 	struct about about = find_about(session, arena, request);
@@ -178,7 +195,8 @@ const char *const *command_environment(struct session *session, struct arena *ar
 	env[count++] = arena_printf(arena, "LOCKSTEP_PROJECT=%s", session->state.project);
 	env[count++] = arena_printf(arena, "LOCKSTEP_ENVIRONMENT=%s", session->state.environment);
 	if (about.name) {
-		env[count++] = arena_printf(arena, "LOCKSTEP_ACTIVATION=%s/releases/%s", session->place.path, about.name);
+		env[count++] = arena_printf(arena, "LOCKSTEP_ACTIVATION=%s/releases/%s", session->place.path,
+					    about.name);
 		env[count++] = arena_printf(arena, "LOCKSTEP_RELEASE=%s", about.release);
 		env[count++] = arena_printf(arena, "LOCKSTEP_COMMIT=%s", about.commit);
 		env[count++] = arena_printf(arena, "LOCKSTEP_DEPLOYMENT=%s", about.deployment);
@@ -200,8 +218,8 @@ static bool is_us(const char *user)
 		return number == geteuid();
 	if (!name[0]) {
 		AUTO(buf_free) struct buf out = BUF_INIT(sizeof(name));
-		const char *const argv[] = { "id", "-un", NULL };
-		struct child_spec spec = { .argv = argv };
+		const char *const argv[] = {"id", "-un", NULL};
+		struct child_spec spec = {.argv = argv};
 		struct err err = ERR_INIT;
 		int status;
 		if (child_run(&spec, slice_make(NULL, 0), &out, NULL, 10000, &status, &err) || status != 0)
@@ -215,7 +233,8 @@ static bool is_shell_name(struct slice name)
 {
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.ptr[i];
-		if (!(c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (i > 0 && c >= '0' && c <= '9')))
+		if (!(c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		      (i > 0 && c >= '0' && c <= '9')))
 			return false;
 	}
 	return name.len > 0;
@@ -271,11 +290,10 @@ static int pass_output(struct outlet *outlet, const char *stream, struct slice b
 	bool was_full = outlet->seen >= COMMAND_OUTPUT_MAX;
 
 	outlet->seen += bytes.len;
-	if (outlet->collect && strcmp(stream, "out") == 0) {
+	/* Whoever asks may not be in a request that OUTPUT belongs to. */
+	if (outlet->collect && strcmp(stream, "out") == 0)
 		buf_put_slice(outlet->collect, bytes);
-		return 0;
-	}
-	if (was_full)
+	if (was_full || outlet->collect)
 		return 0;
 	record_begin(&text, "output");
 	record_put_str(&text, "stream", stream);
@@ -320,9 +338,9 @@ static int attend(struct session *session, struct child *child, struct outlet *o
 			result->timed_out = true;
 			return 0;
 		}
-		struct pollfd fds[3] = { { STDIN_FILENO, POLLIN, 0 },
-					 { child->stdout_fd, POLLIN, 0 },
-					 { child->stderr_fd, POLLIN, 0 } };
+		struct pollfd fds[3] = {{STDIN_FILENO, POLLIN, 0},
+					{child->stdout_fd, POLLIN, 0},
+					{child->stderr_fd, POLLIN, 0}};
 		/* Without SIGCHLD in the poll, a short nap bounds how late an end is noticed. */
 		bool closed = child->stdout_fd < 0 && child->stderr_fd < 0;
 		if (poll(fds, 3, closed ? 2 : 50) < 0 && errno != EINTR)
@@ -344,19 +362,26 @@ static int run(struct session *session, const struct command *command, struct bu
 	size_t count = 0;
 	AUTO(child_close) struct child child = CHILD_INIT;
 	AUTO(close_fd) int values = -1;
-	struct outlet outlet = { session, collect, 0 };
+	struct outlet outlet = {session, collect, 0};
 	int64_t begun = clock_mono_ms();
 	bool other = command->as && *command->as && !is_us(command->as);
 	int raw = 0;
 
-	*result = (struct command_result){ 0 };
+	*result = (struct command_result){0};
 	if (other) {
 		if (command->as[0] == '-')
 			return err_set(err, ERR_USER, "\"%s\" is no user", command->as);
 		/* Root needs no sudo, and a small server may have none. */
 		bool runuser = geteuid() == 0 && !child_in_path("sudo", NULL);
-		const char *const become[] = { runuser ? "runuser" : "sudo", runuser ? "-u" : "-nu", command->as, "--",
-					       shell, "-c", with_values, "sh", command->text };
+		const char *const become[] = {runuser ? "runuser" : "sudo",
+					      runuser ? "-u" : "-nu",
+					      command->as,
+					      "--",
+					      shell,
+					      "-c",
+					      with_values,
+					      "sh",
+					      command->text};
 		for (size_t i = 0; i < ARRAY_LEN(become); i++)
 			argv[count++] = become[i];
 		if (put_values(command->env, &values, err))
@@ -367,14 +392,14 @@ static int run(struct session *session, const struct command *command, struct bu
 		argv[count++] = command->text;
 	}
 	argv[count] = NULL;
-	struct child_spec spec = { .argv = argv,
-				   .env = command->env,
-				   .dir = command->dir,
-				   .stdin_fd = values,
-				   .stdout_fd = CHILD_PIPE,
-				   .stderr_fd = CHILD_PIPE,
-				   /* Between its start and its mark we might be killed. */
-				   .die_with_us = true };
+	struct child_spec spec = {.argv = argv,
+				  .env = command->env,
+				  .dir = command->dir,
+				  .stdin_fd = values,
+				  .stdout_fd = CHILD_PIPE,
+				  .stderr_fd = CHILD_PIPE,
+				  /* Between its start and its mark we might be killed. */
+				  .die_with_us = true};
 	if (child_start(&child, &spec, err))
 		return -1;
 	pid_t pid = child.pid;

@@ -5,6 +5,7 @@
 #include "agent/tree.h"
 
 #include "base/fd.h"
+#include "base/map.h"
 #include "codec/compress.h"
 
 #include <fcntl.h>
@@ -182,10 +183,32 @@ static int try_entry(struct fetching *fetching, const char *activation, const st
 	return try_file(fetching, fd, wanted, sent, err);
 }
 
+/* One object that was asked for. */
 struct wish {
+	struct slice hex;
 	struct digest digest;
 	bool sent;
 };
+
+static int read_wishes(struct arena *arena, const struct record *request, struct wish **out, size_t *count,
+		       struct err *err)
+{
+	struct slice hex;
+	size_t cursor = 0;
+
+	*count = 0;
+	*out = ARENA_NEW_ARRAY(arena, NEED_MAX, struct wish);
+	while (record_next(request, "digest", &cursor, &hex)) {
+		if (*count == NEED_MAX)
+			return err_set(err, ERR_USER, "more than %d objects were asked for at once",
+				       NEED_MAX);
+		struct wish *wish = &(*out)[(*count)++];
+		wish->hex = hex;
+		if (!digest_from_hex(hex, &wish->digest))
+			return err_set(err, ERR_USER, "\"%.*s\" is no digest", SLICE_ARG(hex));
+	}
+	return 0;
+}
 
 static int fetch_kept(struct fetching *fetching, struct wish *wish, struct err *err)
 {
@@ -198,86 +221,97 @@ static int fetch_kept(struct fetching *fetching, struct wish *wish, struct err *
 	return fd >= 0 ? try_file(fetching, fd, &wish->digest, &wish->sent, err) : 0;
 }
 
-/* One activation at a time: a large one takes megabytes. */
-static int fetch_shown(struct fetching *fetching, const char *name, struct wish *wishes, size_t count,
-		       struct err *err)
+/* What one activation shows of what is still wished for. */
+static int fetch_shown(struct fetching *fetching, const char *activation, const struct map *by_digest,
+		       size_t *missing, struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	struct own_manifest own;
 	struct err unusable = ERR_INIT;
-	bool wanting = false;
 
-	for (size_t i = 0; i < count; i++)
-		wanting = wanting || !wishes[i].sent;
-	if (!wanting || own_load(&fetching->session->place, name, &arena, NULL, &own, &unusable))
+	if (own_load(&fetching->session->place, activation, &arena, NULL, &own, &unusable))
 		return 0;
-	for (size_t i = 0; i < count; i++) {
-		for (size_t e = 0; e < own.count && !wishes[i].sent; e++) {
-			const struct own_entry *entry = &own.entries[e];
-			if (entry->entry.type != ENTRY_DIR &&
-			    digest_equal(&entry->entry.digest, &wishes[i].digest) &&
-			    (entry->show == SHOW_TREE || entry->show == SHOW_GENERATED) &&
-			    try_entry(fetching, name, entry, &wishes[i].digest, &wishes[i].sent, err))
-				return -1;
-		}
-		if (session_breathe(fetching->session, "send", i, count, 0, 0, err))
+	for (size_t i = 0; i < own.count && *missing; i++) {
+		const struct own_entry *entry = &own.entries[i];
+		if (entry->entry.type == ENTRY_DIR ||
+		    (entry->show != SHOW_TREE && entry->show != SHOW_GENERATED))
+			continue;
+		struct wish *wish = map_get(by_digest, slice_make(entry->entry.digest.bytes, DIGEST_LEN));
+		if (!wish || wish->sent)
+			continue;
+		if (try_entry(fetching, activation, entry, &wish->digest, &wish->sent, err) ||
+		    session_breathe(fetching->session, "send", 0, 0, 0, 0, err))
 			return -1;
+		*missing -= wish->sent;
 	}
 	return 0;
 }
 
-static int fetch_all(struct fetching *fetching, const struct record *request, struct arena *arena,
-		     struct wish **wishes_out, size_t *count_out, struct err *err)
+/* From objects/, then from the activations, the newest first: one after the other,
+ * since each may be large. */
+static int fetch_all(struct fetching *fetching, struct wish *wishes, size_t count, struct err *err)
 {
-	struct wish *wishes = ARENA_NEW_ARRAY(arena, request->field_count, struct wish);
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	AUTO(map_free) struct map by_digest = MAP_INIT;
+	AUTO(buf_free) struct buf end = BUF_INIT(OBJECT_HEADER_MAX);
+	struct session *session = fetching->session;
 	const char **names;
-	struct slice hex;
-	size_t activations, cursor = 0, count = 0;
+	size_t name_count, missing = count;
 
-	while (record_next(request, "digest", &cursor, &hex))
-		if (!digest_from_hex(hex, &wishes[count++].digest))
-			return err_set(err, ERR_USER, "\"%.*s\" is no digest", SLICE_ARG(hex));
-	*wishes_out = wishes;
-	*count_out = count;
-	if (place_activations(&fetching->session->place, arena, &names, &activations, err))
+	if (place_activations(&session->place, &arena, &names, &name_count, err))
 		return -1;
-	for (size_t i = 0; i < count; i++)
-		if (fetch_kept(fetching, &wishes[i], err))
+	for (size_t i = 0; i < count; i++) {
+		struct slice key = slice_make(wishes[i].digest.bytes, DIGEST_LEN);
+		/* Asked for twice is sent once. */
+		if (map_get(&by_digest, key)) {
+			wishes[i].sent = true;
+			missing--;
+			continue;
+		}
+		map_put(&by_digest, key, &wishes[i]);
+		if (fetch_kept(fetching, &wishes[i], err) ||
+		    session_breathe(session, "send", i, count, 0, 0, err))
 			return -1;
-	for (size_t i = 0; i < activations; i++)
-		if (fetch_shown(fetching, names[i], wishes, count, err))
+		missing -= wishes[i].sent;
+	}
+	for (size_t i = 0; i < name_count && missing; i++)
+		if (fetch_shown(fetching, names[i], &by_digest, &missing, err))
 			return -1;
-	return 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct wish *first =
+			map_get(&by_digest, slice_make(wishes[i].digest.bytes, DIGEST_LEN));
+		wishes[i].sent = first->sent;
+	}
+	object_header_put(&end, &(struct object_header){.kind = OBJECT_END});
+	if (compressor_feed(fetching->compressor, buf_slice(&end), &fetching->out, err) ||
+	    compressor_end(fetching->compressor, &fetching->out, err))
+		return -1;
+	return send_pieces(session, MSG_OBJECT_DATA, &fetching->out, true, err);
 }
 
 int handle_object_get(struct session *session, const struct record *request, struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(buf_free) struct buf text = BUF_INIT(FRAME_PAYLOAD_MAX);
-	struct fetching fetching = {session, compressor_new(3, slice_make(NULL, 0)), BUF_INIT(MIB(4))};
-	struct wish *wishes = NULL;
-	size_t count = 0;
+	struct fetching fetching = {session, NULL, BUF_INIT(MIB(4))};
+	struct wish *wishes;
+	size_t count;
 	uint64_t found = 0;
-	int result = fetch_all(&fetching, request, &arena, &wishes, &count, err);
 
-	record_begin(&text, "done");
-	for (size_t i = 0; i < count && result == 0; i++) {
-		char hex[DIGEST_HEX_LEN + 1];
-		digest_to_hex(&wishes[i].digest, hex);
-		if (!wishes[i].sent)
-			record_put_str(&text, "missing", hex);
-		found += wishes[i].sent;
-	}
-	AUTO(buf_free) struct buf end = BUF_INIT(OBJECT_HEADER_MAX);
-	object_header_put(&end, &(struct object_header){.kind = OBJECT_END});
-	if (result == 0)
-		result = compressor_feed(fetching.compressor, buf_slice(&end), &fetching.out, err) ||
-			 compressor_end(fetching.compressor, &fetching.out, err) ||
-			 send_pieces(session, MSG_OBJECT_DATA, &fetching.out, true, err);
+	if (read_wishes(&arena, request, &wishes, &count, err))
+		return -1;
+	fetching.compressor = compressor_new(3, slice_make(NULL, 0));
+	int result = fetch_all(&fetching, wishes, count, err);
 	compressor_free(&fetching.compressor);
 	buf_free(&fetching.out);
 	if (result)
 		return -1;
+	record_begin(&text, "done");
+	for (size_t i = 0; i < count; i++) {
+		if (!wishes[i].sent)
+			record_put(&text, "missing", wishes[i].hex);
+		found += wishes[i].sent;
+	}
 	record_put_u64(&text, "found", found);
 	return session_send_record(session, MSG_DONE, &text, err);
 }

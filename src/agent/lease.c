@@ -142,7 +142,7 @@ static int check_owner(struct session *session, const struct record *request, bo
 		     environment = record_get(request, "environment");
 	bool take_over = record_get_u64(request, "take_over", 0);
 
-	*bound = state->layout == 0 || !*state->project;
+	*bound = !*state->project;
 	if (!*bound && (!slice_is(project, state->project) || !slice_is(environment, state->environment)) &&
 	    !take_over) {
 		err_set(err, ERR_CONFLICT, "%s belongs to %s of %s, not to %.*s of %.*s", session->place.path,

@@ -39,7 +39,8 @@ int reload_run(struct reload *reload, const char *text, const char *what, const 
 	if (result.status == 0 && !result.timed_out)
 		return 0;
 	if (result.timed_out)
-		err_set(err, ERR_FAILED, "%s: no end within %lld s", what, (long long)(reload->timeout_ms / 1000));
+		err_set(err, ERR_FAILED, "%s: no end within %lld s", what,
+			(long long)(reload->timeout_ms / 1000));
 	else
 		err_set(err, ERR_FAILED, "%s: ended with status %d", what, result.status);
 	return hint ? err_hint(err, "%s", hint) : -1;
@@ -86,7 +87,7 @@ static int add_child(void *context, const char *name, struct err *err)
 
 void reload_add_children(uint64_t *pids, size_t max, size_t *count)
 {
-	struct family family = { pids, max, count };
+	struct family family = {pids, max, count};
 	struct err unreadable = ERR_INIT;
 	size_t before;
 
@@ -108,8 +109,8 @@ struct proof {
 
 /* DESIGN: every process of the unit started after the switch, a master that reloads in
  * place excepted. `began` is when the reload did, by process_clock. */
-static void judge(struct reload *reload, const struct reload_kind *kind, const char *away_from, uint64_t began,
-		  const struct uses *uses, struct proof *proof)
+static void judge(struct reload *reload, const struct reload_kind *kind, const char *away_from,
+		  uint64_t began, const struct uses *uses, struct proof *proof)
 {
 	uint64_t pids[PROCESSES_MAX];
 	size_t count = 0;
@@ -127,13 +128,15 @@ static void judge(struct reload *reload, const struct reload_kind *kind, const c
 	}
 	proof->verdict = "not_checked";
 	if (!knows && uses->unreadable) {
-		snprintf(proof->why, sizeof(proof->why), "%llu processes of other users cannot be looked at without root",
+		snprintf(proof->why, sizeof(proof->why),
+			 "%llu processes of other users cannot be looked at without root",
 			 (unsigned long long)uses->unreadable);
 		return;
 	}
 	if (count > ARRAY_LEN(pids) || (knows && !began)) {
-		snprintf(proof->why, sizeof(proof->why), "%s", began ? "there are too many processes to look at"
-								     : "the system does not say when processes started");
+		snprintf(proof->why, sizeof(proof->why), "%s",
+			 began ? "there are too many processes to look at"
+			       : "the system does not say when processes started");
 		return;
 	}
 	for (size_t i = kind->in_place ? 1 : 0; i < count; i++) {
@@ -142,8 +145,9 @@ static void judge(struct reload *reload, const struct reload_kind *kind, const c
 		if (started >= began)
 			continue;
 		proof->verdict = started ? "draining" : "not_checked";
-		snprintf(proof->why, sizeof(proof->why), started ? "process %llu is older than the reload"
-								 : "process %llu cannot be looked at",
+		snprintf(proof->why, sizeof(proof->why),
+			 started ? "process %llu is older than the reload"
+				 : "process %llu cannot be looked at",
 			 (unsigned long long)pids[i]);
 		return;
 	}
@@ -178,7 +182,7 @@ int handle_reload(struct session *session, const struct record *request, struct 
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(buf_free) struct buf text = BUF_INIT(4096);
 	struct slice spec;
-	struct proof proof = { .verdict = "not_checked" };
+	struct proof proof = {.verdict = "not_checked"};
 	struct reload reload = {
 		.session = session,
 		.arena = &arena,
@@ -191,7 +195,7 @@ int handle_reload(struct session *session, const struct record *request, struct 
 	const struct reload_kind *kind = find_kind(spec, &reload.subject, &arena);
 	if (!kind)
 		return err_set(err, ERR_USER, "there is no kind of reload \"%.*s\"", SLICE_ARG(spec));
-	uint64_t began = process_clock();
+	uint64_t began = process_clock_next();
 	if (fault_point("agent.reload.before", err) || kind->reload(&reload, err) ||
 	    prove(&reload, kind, record_get_str(&arena, request, "away_from"), began, &proof, err))
 		return -1;

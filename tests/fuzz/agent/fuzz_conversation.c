@@ -4,7 +4,7 @@
  * '!' and then bytes: the line as it is. Otherwise lines, one message each:
  * "NAME FIELDS": the payload is "r FIELDS"; behind a data message's name stands what
  * it is to hold decompressed, %XX for what is not text. Epochs begin at 1. */
-#include "agent/session.h"
+#include "agent/command.h"
 #include "base/fd.h"
 #include "codec/compress.h"
 
@@ -57,6 +57,21 @@ void relay_close_all(struct session *session)
 void hook_end_survivors(struct session *session)
 {
 	(void)session;
+}
+
+int command_ask(struct session *session, const struct command *command, struct buf *out,
+		struct command_result *result, struct err *err)
+{
+	(void)session, (void)command, (void)out;
+	*result = (struct command_result){.status = -1};
+	return nothing(err);
+}
+
+const char *const *command_environment(struct session *session, struct arena *arena,
+				       const struct record *request)
+{
+	(void)session, (void)request;
+	return ARENA_NEW_ARRAY(arena, 1, const char *);
 }
 
 static char folder[64], place[80];
