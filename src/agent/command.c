@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -240,12 +239,19 @@ static bool is_shell_name(struct slice name)
 	return name.len > 0;
 }
 
-/* sudo drops the environment, and a command line is for everybody to read: the values
- * go by a descriptor, as lines for the other user's shell. What is ours (HOME, PATH) stays here. */
-static int put_values(const char *const *env, int *fd_out, struct err *err)
+/* A command begins only when its start is written down, or it could outlive us unknown:
+ * its shell waits for a word on standard input, and ends when we do. For another user
+ * the values come before that word: sudo drops the environment, and a command line is
+ * for everybody to read. */
+static const char as_us[] = "read -r go || exit 126; exec /bin/sh -c \"$1\" </dev/null";
+static const char as_other[] = "eval \"$(cat)\"; [ \"$LOCKSTEP_GO\" ] || exit 126; unset LOCKSTEP_GO; "
+			       "exec /bin/sh -c \"$1\" </dev/null";
+/* What a pipe takes at once, so that writing never waits. */
+enum { WORDS_MAX = 60 << 10 };
+
+/* What is ours (HOME, PATH) stays here. */
+static void put_values(struct buf *out, const char *const *env)
 {
-	AUTO(buf_free) struct buf text = BUF_INIT(MIB(8));
-	AUTO(close_fd) int fd = -1;
 	bool ours = true;
 
 	for (size_t i = 0; env[i]; i++) {
@@ -254,27 +260,17 @@ static int put_values(const char *const *env, int *fd_out, struct err *err)
 		ours = ours && !slice_starts_with(name, "LOCKSTEP_");
 		if (ours || !is_shell_name(name))
 			continue;
-		buf_puts(&text, "export ");
-		buf_put_slice(&text, name);
-		buf_puts(&text, "='");
+		buf_puts(out, "export ");
+		buf_put_slice(out, name);
+		buf_puts(out, "='");
 		for (size_t at = 0; at < value.len; at++)
 			if (value.ptr[at] == '\'')
-				buf_puts(&text, "'\\''");
+				buf_puts(out, "'\\''");
 			else
-				buf_putc(&text, value.ptr[at]);
-		buf_puts(&text, "'\n");
+				buf_putc(out, value.ptr[at]);
+		buf_puts(out, "'\n");
 	}
-	if (buf_check(&text, "the environment of a command", err))
-		return -1;
-#ifdef MFD_CLOEXEC
-	fd = memfd_create("environment", MFD_CLOEXEC);
-#endif
-	if (fd < 0)
-		return err_errno(err, "keeping the environment of a command");
-	if (fd_write_all(fd, buf_str(&text), text.len, err) || lseek(fd, 0, SEEK_SET) != 0)
-		return err_wrap(err, "keeping the environment of a command");
-	*fd_out = steal_fd(&fd);
-	return 0;
+	buf_puts(out, "LOCKSTEP_GO=1\n");
 }
 
 /* Hands output on, or collects it; beyond the limit it is read and dropped. */
@@ -356,16 +352,16 @@ static int attend(struct session *session, struct child *child, struct outlet *o
 static int run(struct session *session, const struct command *command, struct buf *collect,
 	       struct command_result *result, struct err *err)
 {
-	static const char shell[] = "/bin/sh";
-	static const char with_values[] = "eval \"$(cat)\"; exec </dev/null; eval \"$1\"";
+	AUTO(buf_free) struct buf words = BUF_INIT(WORDS_MAX);
 	const char *argv[12];
 	size_t count = 0;
 	AUTO(child_close) struct child child = CHILD_INIT;
-	AUTO(close_fd) int values = -1;
+	AUTO(close_fd) int words_in = -1;
+	AUTO(close_fd) int words_out = -1;
 	struct outlet outlet = {session, collect, 0};
 	int64_t begun = clock_mono_ms();
 	bool other = command->as && *command->as && !is_us(command->as);
-	int raw = 0;
+	int raw = 0, ends[2];
 
 	*result = (struct command_result){0};
 	if (other) {
@@ -373,37 +369,44 @@ static int run(struct session *session, const struct command *command, struct bu
 			return err_set(err, ERR_USER, "\"%s\" is no user", command->as);
 		/* Root needs no sudo, and a small server may have none. */
 		bool runuser = geteuid() == 0 && !child_in_path("sudo", NULL);
-		const char *const become[] = {runuser ? "runuser" : "sudo",
-					      runuser ? "-u" : "-nu",
-					      command->as,
-					      "--",
-					      shell,
-					      "-c",
-					      with_values,
-					      "sh",
-					      command->text};
+		const char *const become[] = {runuser ? "runuser" : "sudo", runuser ? "-u" : "-nu",
+					      command->as, "--"};
 		for (size_t i = 0; i < ARRAY_LEN(become); i++)
 			argv[count++] = become[i];
-		if (put_values(command->env, &values, err))
+		put_values(&words, command->env);
+		if (buf_check(&words, "the environment of a command", err))
 			return -1;
 	} else {
-		argv[count++] = shell;
-		argv[count++] = "-c";
-		argv[count++] = command->text;
+		buf_puts(&words, "go\n");
 	}
+	const char *const shell[] = {"/bin/sh", "-c", other ? as_other : as_us, "sh", command->text};
+	for (size_t i = 0; i < ARRAY_LEN(shell); i++)
+		argv[count++] = shell[i];
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return err_errno(err, "pipe");
+	words_in = ends[0];
+	words_out = ends[1];
 	argv[count] = NULL;
 	struct child_spec spec = {.argv = argv,
 				  .env = command->env,
 				  .dir = command->dir,
-				  .stdin_fd = values,
+				  .stdin_fd = words_in,
 				  .stdout_fd = CHILD_PIPE,
 				  .stderr_fd = CHILD_PIPE,
 				  /* Between its start and its mark we might be killed. */
 				  .die_with_us = true};
 	if (child_start(&child, &spec, err))
 		return -1;
+	close_fd(&words_in);
 	pid_t pid = child.pid;
 	int done = session->leased ? mark_running(session, pid, err) : 0;
+	if (done == 0)
+		done = fault_point("agent.command.marked", err);
+	/* A command that ended already (no such user) says why by itself. */
+	ssize_t put = done == 0 ? write(words_out, words.ptr, words.len) : 0;
+	if (put < 0 && errno != EPIPE)
+		done = err_errno(err, "starting a command");
+	close_fd(&words_out);
 	fault_mark("agent.command.running");
 	if (done == 0)
 		done = attend(session, &child, &outlet, begun + command->timeout_ms, result, &raw, err);
