@@ -11,7 +11,10 @@
 static const struct {
 	const char *name;
 	int number;
-} signals[] = { { "HUP", SIGHUP }, { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "TERM", SIGTERM }, { "QUIT", SIGQUIT } };
+} signals[] = { /* those that lockstep.yml takes (project/delivery_keys.c) */
+	{ "HUP", SIGHUP }, { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 },   { "TERM", SIGTERM },
+	{ "INT", SIGINT }, { "QUIT", SIGQUIT }, { "WINCH", SIGWINCH },
+};
 
 /* Splits the subject and reads the id. */
 static int read_pid(struct reload *reload, uint64_t *pid, int *number, struct err *err)

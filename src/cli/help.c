@@ -64,7 +64,8 @@ void help_overview(struct buf *out, bool colour)
 			 global_options[i].value ? global_options[i].value : "");
 		buf_printf(out, "  %-17s %s\n", flag, global_options[i].text);
 	}
-	buf_puts(out, "\n`lockstep help VERB` says more. A new project begins with `lockstep init`.\n");
+	buf_puts(out, "\n`lockstep help VERB` says more, `lockstep help exit-codes` what a verb ends with.\n"
+		      "A new project begins with `lockstep init`.\n");
 }
 
 static void put_keys(struct buf *out, const struct operation *operation, bool markdown)
@@ -99,7 +100,7 @@ void help_operation(struct buf *out, const struct operation *operation, bool col
 
 void help_reference(struct buf *out)
 {
-	buf_puts(out, "# The command line\n\nPrinted from the program (`lockstep help reference`); a test keeps it true.\n\n"
+	buf_puts(out, "# The command line\n\nPrinted by `lockstep help reference`; a test keeps it true.\n\n"
 		      "Data go to standard output, messages and progress to standard error. "
 		      "The exit codes stand in [exit-codes.md](exit-codes.md).\n\n"
 		      "## Options of every verb\n\n| option | meaning |\n| --- | --- |\n");
@@ -120,4 +121,42 @@ void help_reference(struct buf *out)
 		if (*operation->details)
 			buf_printf(out, "\n%s\n", operation->details);
 	}
+}
+
+static const struct {
+	enum err_code code;
+	const char *text;
+	const char *next; /* what to do */
+} exit_codes[] = {
+	{ ERR_NONE, "done, or nothing to do", "" },
+	{ ERR_USER, "the request or a file of yours is wrong, or `server check` found an obstacle", "mend what is named" },
+	{ ERR_INTERNAL, "the system or this program failed: a full disk, a damaged store", "read the message; report it when "
+										      "it makes no sense" },
+	{ ERR_DENIED, "not allowed: no key accepted, a host key unknown or changed, a folder of somebody else's",
+	  "see faq-errors.md" },
+	{ ERR_NETWORK, "a connection could not be made or was lost", "try again; the same command goes on safely" },
+	{ ERR_NOT_FOUND, "there is no such environment, ref, release, deployment or program", "" },
+	{ ERR_CONFLICT, "somebody else is deploying there, the place belongs to another project, or what the plan expected is "
+			"no longer true", "wait, or plan again" },
+	{ ERR_GATE, "a gate is closed", "do what the message says, or `--hotfix --reason TEXT`" },
+	{ ERR_FAILED, "failed; the servers were not touched or are back on what was live before, and the message says which",
+	  "mend the cause and deploy again" },
+	{ ERR_DRIFT, "differences were found", "not used yet" },
+	{ ERR_MIXED, "the servers of the environment are mixed, or some cannot be asked; the message lists each",
+	  "run the same command again once they can be reached" },
+	{ ERR_INTERRUPTED, "interrupted; what was begun has been taken back", "a second Ctrl-C leaves at once: then run the "
+									      "command again" },
+};
+
+void help_exit_codes(struct buf *out)
+{
+	buf_puts(out, "# Exit codes\n\nPrinted by `lockstep help exit-codes`; a test keeps it true.\n\n"
+		      "Data go to standard output, messages to standard error. With `--json`, events and the result are "
+		      "JSON lines on standard output; the last line has `\"event\":\"result\"`, `\"exit\"` and, on "
+		      "failure, `\"error\"`, whose `code` is the name.\n\n"
+		      "| code | name | meaning | what to do |\n| --- | --- | --- | --- |\n");
+	for (size_t i = 0; i < ARRAY_LEN(exit_codes); i++)
+		buf_printf(out, "| %d | `%s` | %s | %s |\n", (int)exit_codes[i].code,
+			   err_code_name(exit_codes[i].code), exit_codes[i].text,
+			   exit_codes[i].next);
 }

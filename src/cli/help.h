@@ -8,3 +8,5 @@ void help_overview(struct buf *out, bool colour);
 void help_operation(struct buf *out, const struct operation *operation, bool colour);
 /* The reference page docs/reference/cli.md. */
 void help_reference(struct buf *out);
+/* The reference page docs/reference/exit-codes.md. */
+void help_exit_codes(struct buf *out);

@@ -75,6 +75,8 @@ static int show_help(const struct args *args, const struct terminal *terminal, s
 		help_overview(&out, terminal->colour);
 	} else if (strcmp(args->help_topic, "reference") == 0) {
 		help_reference(&out);
+	} else if (strcmp(args->help_topic, "exit-codes") == 0) {
+		help_exit_codes(&out);
 	} else {
 		const struct operation *operation = operation_find(slice_of(args->help_topic));
 		if (!operation) {

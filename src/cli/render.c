@@ -87,7 +87,14 @@ static void put_gates(struct page *page, const json_t *gates)
 	}
 }
 
-static void put_edits(struct page *page, const json_t *servers)
+/* "1 file", "2 files" */
+static void put_files(struct page *page, int64_t count)
+{
+	buf_printf(page->out, "%lld file%s", (long long)count, count == 1 ? "" : "s");
+}
+
+/* `deployment`: it went live and kept them aside; NULL: what a deployment would do. */
+static void put_edits(struct page *page, const json_t *servers, const char *deployment)
 {
 	size_t index, e;
 	json_t *server, *edit;
@@ -104,7 +111,10 @@ static void put_edits(struct page *page, const json_t *servers)
 				buf_puts(page->out, ", ");
 				age(page, num(edit, "modified"));
 			}
-			buf_puts(page->out, "): by hand, kept aside when something is deployed\n");
+			if (deployment)
+				buf_printf(page->out, "): by hand, kept in .lockstep/aside/%s\n", deployment);
+			else
+				buf_puts(page->out, "): by hand; a deployment keeps it aside\n");
 		}
 		int64_t more = num(server, "edit_count") - (int64_t)json_array_size(edits);
 		if (more > 0)
@@ -202,11 +212,13 @@ static void render_plan(struct page *page)
 			buf_puts(page->out, "nothing");
 		buf_puts(page->out, " -> ");
 		render_digest(page->out, str(r, "release"));
-		buf_printf(page->out, "  %lld files, ", (long long)num(server, "files"));
+		buf_puts(page->out, "  ");
+		put_files(page, num(server, "files"));
+		buf_puts(page->out, ", ");
 		render_bytes(page->out, num(server, "bytes"));
 		buf_putc(page->out, '\n');
 	}
-	put_edits(page, servers);
+	put_edits(page, servers, NULL);
 	const json_t *hooks = json_object_get(r, "hooks");
 	json_t *hook;
 	json_array_foreach(hooks, index, hook) {
@@ -251,13 +263,15 @@ static void render_deploy(struct page *page)
 		       : strcmp(verdict, "old") == 0	     ? "untouched"
 							     : verdict);
 		if (good) {
-			buf_printf(page->out, "  %s, %lld files sent, ", str(row, "activation"), (long long)num(row, "files"));
+			buf_printf(page->out, "  %s, ", str(row, "activation"));
+			put_files(page, num(row, "files"));
+			buf_puts(page->out, " sent, ");
 			render_bytes(page->out, num(row, "bytes"));
 		}
 		buf_putc(page->out, '\n');
 	}
 	if (live || unchanged)
-		put_edits(page, json_object_get(r, "servers"));
+		put_edits(page, json_object_get(r, "servers"), live ? str(r, "deployment") : NULL);
 	if (!live && !unchanged)
 		return;
 	styled(page, STYLE_GOOD, unchanged ? "unchanged " : "live      ");
@@ -331,6 +345,11 @@ static void render_status_environment(struct page *page, const json_t *environme
 			plain(page, str(server, "error"));
 			buf_putc(page->out, '\n');
 			continue;
+		}
+		if (flag(server, "foreign")) {
+			buf_puts(page->out, "    ");
+			styled(page, STYLE_WARN, str(server, "server"));
+			buf_puts(page->out, ": `current` shows something lockstep did not put there\n");
 		}
 		if (strcmp(state, "mixed") == 0) {
 			buf_puts(page->out, "    ");
@@ -452,7 +471,9 @@ static void render_releases(struct page *page)
 		size_t before = page->out->len;
 		age(page, num(row, "created"));
 		pad(page, page->out->len - before, 12);
-		buf_printf(page->out, "  %lld files, ", (long long)num(row, "files"));
+		buf_puts(page->out, "  ");
+		put_files(page, num(row, "files"));
+		buf_puts(page->out, ", ");
 		render_bytes(page->out, num(row, "bytes"));
 		buf_puts(page->out, flag(row, "here") ? "  " : "  (not in the store)  ");
 		plain(page, str(row, "subject"));
@@ -472,7 +493,9 @@ static void render_build(struct page *page)
 	buf_puts(page->out, style_end(page->colour, STYLE_BOLD));
 	buf_printf(page->out, "\ncommit    %.12s ", str(r, "commit"));
 	plain(page, str(r, "subject"));
-	buf_printf(page->out, "\n          %s, %lld files, ", str(r, "from"), (long long)num(r, "files"));
+	buf_printf(page->out, "\n          %s, ", str(r, "from"));
+	put_files(page, num(r, "files"));
+	buf_puts(page->out, ", ");
 	render_bytes(page->out, num(r, "bytes"));
 	buf_putc(page->out, '\n');
 	if (*str(r, "log"))

@@ -391,6 +391,9 @@ static void ended_explain(struct link *link, int status, struct err *err)
 	struct slice last = slice_trim(slice_of(buf_str(&link->errors)));
 	if (last.len > 160)
 		last = slice_skip(last, last.len - 160);
+	/* A shell without a name of its own begins its complaints with a colon. */
+	if (slice_starts_with(last, ": "))
+		last = slice_skip(last, 2);
 	buf_put_printable(&said, last);
 	if (!link->talking && link->options.address.kind == PLACE_SSH) {
 		ssh_explain(&link->options.address, status, buf_str(&link->errors),
