@@ -18,6 +18,17 @@ static void styled(struct page *page, enum style style, const char *text)
 /* Foreign text is always printed escaped. */
 static void plain(struct page *page, const char *text) { buf_put_visible(page->out, slice_of(text)); }
 
+/* The lines of a text behind one another. */
+static void one_line(struct page *page, const char *text)
+{
+	struct slice rest = slice_of(text);
+
+	for (bool first = true; rest.ptr; first = false) {
+		buf_puts(page->out, first ? "" : "; ");
+		buf_put_visible(page->out, slice_cut(&rest, '\n'));
+	}
+}
+
 static const char *str(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
@@ -449,12 +460,16 @@ static void render_log(struct page *page)
 			continue;
 		clock_format_iso(num(row, "at"), time);
 		buf_printf(page->out, "%.8s  %-7s ", time + 11, name);
-		static const char *const keys[] = { "server", "step", "state", "path", "kind", "gate", "reason", "text" };
+		static const char *const keys[] = { "server", "step", "state", "path", "kind", "gate", "reason", "text", "outcome" };
 		for (size_t k = 0; k < ARRAY_LEN(keys); k++)
 			if (*str(row, keys[k])) {
 				buf_putc(page->out, ' ');
-				plain(page, str(row, keys[k]));
+				one_line(page, str(row, keys[k]));
 			}
+		if (*str(row, "release")) {
+			buf_putc(page->out, ' ');
+			render_digest(page->out, str(row, "release"));
+		}
 		buf_putc(page->out, '\n');
 	}
 }

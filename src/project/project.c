@@ -25,7 +25,7 @@ static int parse(struct arena *arena, const char *file_name, const char *dir, st
 		return diags_check(diags, file_name, err);
 	if (root->kind == NODE_NULL) {
 		diags_error(diags, root->origin, "the file is empty");
-		diags_hint(diags, "`lockstep init` prints one to begin with");
+		diags_hint(diags, "`lockstep init` writes one to begin with");
 	} else if (key_decode(&decoder, project_keys, root, project) == 0 || root->kind == NODE_MAP) {
 		/* Also when rows were refused: all mistakes are told in one go. */
 		project_resolve(arena, project, diags);
@@ -47,7 +47,7 @@ int project_parse(struct arena *arena, const char *file_name, struct slice text,
 static int not_found(const char *where, struct err *err)
 {
 	err_set(err, ERR_NOT_FOUND, "no " PROJECT_FILE " in %s", where);
-	return err_hint(err, "`lockstep init` prints one to begin with");
+	return err_hint(err, "`lockstep init` writes one to begin with");
 }
 
 /* The nearest lockstep.yml in the current folder or above, as a relative path. */
