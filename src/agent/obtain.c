@@ -124,10 +124,15 @@ static int compare_digests(const void *a, const void *b)
 static void index_source(struct preparation *p, struct source *source)
 {
 	source->by_digest = ARENA_NEW_ARRAY(&p->source_arena, source->own.count, uint32_t);
+	source->whole = true;
 	for (size_t i = 0; i < source->own.count; i++) {
 		const struct own_entry *entry = &source->own.entries[i];
-		if (source->intact[i] && entry->entry.type == ENTRY_FILE && entry->show == SHOW_TREE)
+		if (entry->entry.type != ENTRY_FILE || entry->show != SHOW_TREE)
+			continue;
+		if (source->intact[i])
 			source->by_digest[source->by_digest_count++] = (uint32_t)i;
+		else
+			source->whole = false;
 	}
 	sorted_entries = source->own.entries;
 	qsort(source->by_digest, source->by_digest_count, sizeof(*source->by_digest), compare_digests);
@@ -188,7 +193,8 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 		.session = p->session,
 		.own = &source->own,
 		.root_fd = source->root_fd,
-		.deep = p->restoring,
+		/* A rollback hashes what it goes back to; the others only when that is not whole. */
+		.deep = p->restoring && !(p->source_count > 1 && p->sources[0].whole),
 		.intact = source->intact,
 		.edit = report ? note_edit : NULL,
 		.context = &edits,
@@ -224,6 +230,9 @@ int obtain_open_sources(struct preparation *p, struct err *err)
 		return -1;
 	if (live.name[0] && add_source(p, live.name, true, err))
 		return -1;
+	if (p->restoring && p->source_count && p->sources[0].whole &&
+	    strcmp(p->sources[0].name, p->from) == 0)
+		return 0;
 	for (size_t i = 0; i < count && p->source_count < (p->restoring ? (size_t)SOURCES_MAX : 2); i++)
 		if (add_source(p, names[i], false, err))
 			return -1;
@@ -240,19 +249,19 @@ void obtain_close_sources(struct preparation *p)
 
 /* --- copying ---------------------------------------------------------------- */
 
+/* One failure is enough: all of a place lies on one file system. */
+static bool reflink_impossible;
+
 static bool try_reflink(int from, int to)
 {
 #ifdef FICLONE
-	static bool impossible;
-	if (impossible)
-		return false;
-	if (ioctl(to, FICLONE, from) == 0)
+	if (!reflink_impossible && ioctl(to, FICLONE, from) == 0)
 		return true;
-	impossible = errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV || errno == EINVAL;
 #else
 	(void)from;
 	(void)to;
 #endif
+	reflink_impossible = true;
 	return false;
 }
 
@@ -347,6 +356,31 @@ static int link_into_tree(struct preparation *p, const struct entry *entry, cons
 	return unlinkat(dir_fd, name, 0) == 0 ? 0 : err_errno(err, "%s", entry->path.ptr);
 }
 
+/* Shares the blocks and nothing else: an edit in place spoils neither side. The file
+ * must be the one that its signature vouches for, before and after. */
+static int clone_into_tree(struct preparation *p, const struct entry *entry, const struct location *location,
+			   int source_dir, const char *source_name, bool *got, struct err *err)
+{
+	AUTO(close_fd)
+	int from = openat(source_dir, source_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	AUTO(close_fd) int to = -1;
+	const char *name;
+	struct stat st;
+	int dir_fd;
+
+	if (from < 0)
+		return 0;
+	if (create_in_tree(p, entry, &to, &dir_fd, &name, err))
+		return err_wrap(err, "cloning a file");
+	*got = try_reflink(from, to) && fstat(from, &st) == 0 &&
+	       signature_check(location->entry, &st) != SIGNATURE_BROKEN;
+	if (!*got)
+		return unlinkat(dir_fd, name, 0) == 0 ? 0 : err_errno(err, "%s", entry->path.ptr);
+	set_time(p, to);
+	p->linked++;
+	return 0;
+}
+
 static int take_from_location(struct preparation *p, const struct entry *entry,
 			      const struct location *location, bool *got, struct err *err)
 {
@@ -361,9 +395,15 @@ static int take_from_location(struct preparation *p, const struct entry *entry,
 	if (tree_parent(&cursor, location->entry->entry.path, &dir_fd, &name, &unusable) ||
 	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
 		return 0;
-	bool may_link = !p->copy && !preparation_is_generated(p, entry->path) &&
-			(st.st_mode & 07777) == entry->mode && st.st_uid == geteuid() &&
-			signature_check(location->entry, &st) != SIGNATURE_BROKEN;
+	bool vouched = !p->copy && signature_check(location->entry, &st) != SIGNATURE_BROKEN;
+	if (vouched && !reflink_impossible && entry->size > 0) {
+		if (clone_into_tree(p, entry, location, dir_fd, name, got, err))
+			return -1;
+		if (*got)
+			return 0;
+	}
+	bool may_link = vouched && !preparation_is_generated(p, entry->path) &&
+			(st.st_mode & 07777) == entry->mode && st.st_uid == geteuid();
 	if (may_link) {
 		int linked = link_into_tree(p, entry, location, dir_fd, name, &st, err);
 		*got = linked > 0;

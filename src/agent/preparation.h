@@ -19,6 +19,7 @@ struct source {
 	int root_fd;
 	struct own_manifest own;
 	bool *intact;
+	bool whole; /* every file of the release that it shows is intact */
 	uint32_t *by_digest; /* indices of intact files, sorted by digest */
 	size_t by_digest_count;
 };

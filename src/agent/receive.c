@@ -248,6 +248,7 @@ static int end_object(void *context, struct err *err)
 		return 0;
 	}
 	p->received++;
+	p->healed += p->restoring;
 	p->received_bytes += r->header.length;
 	int result = settle(p, r, err);
 	close_receiving(r);
