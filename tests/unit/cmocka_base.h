@@ -8,3 +8,11 @@
 /* clang-format off */
 #include <cmocka.h>
 /* clang-format on */
+
+/* cmocka 1.1 writes "not ok N # SKIP", which meson counts as a failure. */
+#undef skip
+#define skip()                                                                                               \
+	do {                                                                                                 \
+		print_message("# SKIP %s\n", __func__);                                                      \
+		return;                                                                                      \
+	} while (0)
