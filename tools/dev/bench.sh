@@ -2,5 +2,7 @@
 # Measures the program beside its peers; see bench/README.md.
 need build demo bench
 command -v npm >/dev/null || [ -d build/bench-cache/next-14.2.4 ] || need npm
-build_gcc --buildtype=release
-exec /usr/bin/python3 bench/run.py --program build/lockstep "$@"
+aarch64_sysroot
+configure build-release gcc --buildtype=release
+compile build-release
+exec /usr/bin/python3 bench/run.py --program build-release/lockstep "$@"

@@ -1,2 +1,2 @@
 # shellcheck shell=bash
-rm -rf build build-san build-fuzz build-fresh
+rm -rf build build-release build-san build-fuzz build-fresh

@@ -1,0 +1,38 @@
+"""Many files and one large one."""
+
+import os
+
+import pytest
+from conftest import SANITIZED
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(SANITIZED, reason="gcc run only")]
+
+
+def test_a_hundred_thousand_small_files(shop):
+    shop.repo.import_files({f"many/{number // 1000:03}/file{number}.txt": f"{number}\n" for number in range(100_000)})
+    shop.environment("dev", "web1")
+    shop.run.ok("deploy", "dev", timeout=300)
+    place = shop.place()
+    assert sum(1 for path in place.live_dir.glob("many/*/*.txt")) == 100_000
+    assert (place.live_dir / "many/099/file99999.txt").read_text() == "99999\n"
+    shop.repo.import_files({"many/050/file50000.txt": "changed\n"})
+    shop.run.ok("deploy", "dev", timeout=300)
+    assert (place.live_dir / "many/050/file50000.txt").read_text() == "changed\n"
+    assert sum(1 for path in place.live_dir.glob("many/*/*.txt")) == 100_000
+
+
+def test_one_file_of_two_gigabytes_made_by_the_build(shop):
+    # Not all zeros, yet quick to make and to compress.
+    shop.config["build"] = {"run": ["yes 0123456789abcdef | head -c 2210000000 > large.bin"]}
+    shop.environment("dev", "web1")
+    process = shop.run.start("deploy", "dev")
+    _, status, usage = os.wait4(process.pid, 0)
+    err = process.stderr.read()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, err.decode()
+    large = shop.place().live_dir / "large.bin"
+    assert large.stat().st_size == 2_210_000_000
+    with open(large, "rb") as file:
+        file.seek(2_209_999_983)
+        assert file.read() == b"0123456789abcdef\n"
+    assert usage.ru_maxrss < 64 << 10, f"the controller took {usage.ru_maxrss} KB"
