@@ -100,6 +100,30 @@ const struct db_migration model_migrations[] = {
 	 "create table setting ("
 	 " name text primary key,"
 	 " value text not null) strict;"},
+
+	{5, "configuration an environment ran with",
+	 "create table config_version ("
+	 " number integer primary key,"
+	 " project text not null,"
+	 " environment text not null,"
+	 " config_digest text not null check (length(config_digest) = 64),"
+	 " deployment_id text,"
+	 " who text,"
+	 " created_ms integer not null) strict;"
+	 "create index config_version_environment on config_version (project, environment, number);"
+	 "create table config_entry ("
+	 " version_number integer not null references config_version (number) on delete cascade,"
+	 " position integer not null,"
+	 " name text not null,"
+	 " scope text,"
+	 " level text not null,"
+	 " place text not null,"
+	 " version text,"
+	 " fingerprint text not null check (length(fingerprint) = 64),"
+	 " text_value text,"
+	 " sealed text,"
+	 " secret integer not null check (secret = 0 or text_value is null),"
+	 " primary key (version_number, position)) strict;"},
 };
 
 const size_t model_migrations_count = ARRAY_LEN(model_migrations);

@@ -48,8 +48,8 @@ static void every_table_is_strict(void **state)
 				  &f->err),
 			 0);
 	assert_int_equal(db_step(stmt, &f->err), 1);
-	assert_int_equal(db_column_int(stmt, "n"), 7);
-	assert_int_equal(db_column_int(stmt, "strict"), 7);
+	assert_true(db_column_int(stmt, "n") > 7);
+	assert_int_equal(db_column_int(stmt, "strict"), db_column_int(stmt, "n"));
 }
 
 int main(void)
