@@ -7,6 +7,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static void grow(struct buf *buf, size_t cap)
+{
+	if (!buf->wipes) {
+		buf->ptr = mem_grow(buf->ptr, cap, 1);
+	} else {
+		char *bigger = mem_alloc(cap);
+		if (buf->ptr) {
+			memcpy(bigger, buf->ptr, buf->len);
+			explicit_bzero(buf->ptr, buf->cap);
+			free(buf->ptr);
+		}
+		buf->ptr = bigger;
+	}
+	buf->cap = cap;
+}
+
 char *buf_reserve(struct buf *buf, size_t len)
 {
 	ASSERT(buf->max < SIZE_MAX / 2 && buf->len <= buf->max);
@@ -17,8 +33,7 @@ char *buf_reserve(struct buf *buf, size_t len)
 	size_t wanted = buf->len + len + 1;
 	if (wanted > buf->cap) {
 		size_t cap = MAX(wanted, MIN(buf->cap * 2, buf->max + 1));
-		buf->cap = MAX(cap, (size_t)64);
-		buf->ptr = mem_grow(buf->ptr, buf->cap, 1);
+		grow(buf, MAX(cap, (size_t)64));
 	}
 	buf->ptr[buf->len + len] = '\0';
 	return buf->ptr + buf->len;
@@ -101,8 +116,10 @@ void buf_clear(struct buf *buf)
 
 void buf_free(struct buf *buf)
 {
+	if (buf->wipes && buf->ptr)
+		explicit_bzero(buf->ptr, buf->cap);
 	free(buf->ptr);
-	*buf = BUF_INIT(buf->max);
+	*buf = (struct buf){.max = buf->max, .wipes = buf->wipes};
 }
 
 struct slice buf_slice(const struct buf *buf)

@@ -12,9 +12,13 @@ struct buf {
 	size_t cap;
 	size_t max; /* len never exceeds it */
 	bool overflow; /* an append did not fit and was left out whole */
+	bool wipes;    /* memory is overwritten before it is given back: BUF_SECRET */
 };
 
 #define BUF_INIT(limit) ((struct buf){ .max = (limit) })
+/* For what must not stay behind in freed memory, also when the buffer grows. Freed
+ * with buf_wipe_free (seal/secret.h). */
+#define BUF_SECRET(limit) ((struct buf){ .max = (limit), .wipes = true })
 
 /* Appending what would exceed the limit changes nothing but `overflow`;
  * buf_check turns that into an error once, at the end of building. */

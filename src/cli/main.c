@@ -6,11 +6,11 @@
 #include "cli/render.h"
 
 #include "base/log.h"
+#include "seal/secret.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { OUTPUT_MAX = 256 << 20 };
@@ -132,12 +132,9 @@ int main(int argc, char **argv)
 	struct terminal terminal;
 	struct err err = ERR_INIT;
 
+	secret_harden_process();
 	log_setup("lockstep");
 	signal(SIGPIPE, SIG_IGN);
-#ifdef __linux__
-	/* Values and secrets pass through our memory: no core dumps, no ptrace by others. */
-	prctl(PR_SET_DUMPABLE, 0);
-#endif
 	int failed = args_parse(&arena, argc, argv, &args, &err);
 	terminal_probe(&terminal, args.no_colour);
 	if (!failed && args.directory && chdir(args.directory) != 0)
