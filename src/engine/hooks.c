@@ -21,11 +21,11 @@ static int hook_failed(struct run *run, const char *point, const struct hook *ho
 
 const char *const *run_environment(struct run *run, size_t *count)
 {
-	const struct config_set *values = &run->environment->values;
+	const struct value_list *values = &run->environment->values;
 	const char **env = ARENA_NEW_ARRAY(&run->engine->arena, values->count, const char *);
 
 	for (size_t i = 0; i < values->count; i++)
-		env[i] = arena_printf(&run->engine->arena, "%s=%s", values->values[i].name, values->values[i].text);
+		env[i] = arena_printf(&run->engine->arena, "%s=%s", values->items[i].name, values->items[i].text);
 	*count = values->count;
 	return env;
 }

@@ -121,6 +121,21 @@ static void name_plan(struct engine *engine, struct plan *plan)
 	digest_to_hex(&digest, plan->digest_hex);
 }
 
+/* Until sets are resolved: of the plain values. */
+static void name_configuration(const struct environment *environment, char out[DIGEST_HEX_LEN + 1])
+{
+	struct digest_stream stream;
+	struct digest digest;
+
+	digest_init(&stream);
+	for (size_t i = 0; i < environment->values.count; i++) {
+		digest_update(&stream, environment->values.items[i].name, strlen(environment->values.items[i].name) + 1);
+		digest_update(&stream, environment->values.items[i].text, strlen(environment->values.items[i].text) + 1);
+	}
+	digest_finish(&stream, &digest);
+	digest_to_hex(&digest, out);
+}
+
 int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,
 	      const struct artifact *artifact, struct fleet *fleet, struct plan *plan, struct err *err)
 {
@@ -134,7 +149,7 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 	plan->commits_total = plan->commits_back = 0;
 	plan->server_count = environment->servers.count;
 	plan->servers = ARENA_NEW_ARRAY(arena, plan->server_count, struct plan_server);
-	digest_to_hex(&environment->values.digest, plan->config_hex);
+	name_configuration(environment, plan->config_hex);
 	if (plan_need_all(environment, fleet, err))
 		return -1;
 	/* Reading only: a failed scan is an error, since not to know of edits is not to have none. */

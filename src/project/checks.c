@@ -1,5 +1,5 @@
 /* What is right in each row but wrong together, and what follows from several
- * rows: inherited keys, places, config sets, interpolated texts. */
+ * rows: inherited keys, places, interpolated texts. */
 #include "project/keys.h"
 #include "project/path.h"
 
@@ -127,30 +127,41 @@ static void resolve_servers(struct resolver *resolver, struct environment *envir
 
 /* ---- values and what uses them ---- */
 
-/* Rows that were refused have been told of and are left out. */
-static void resolve_values(struct resolver *resolver, struct environment *environment)
+struct known {
+	const struct resolver *resolver;
+	const struct environment *environment;
+	bool late;
+};
+
+/* A variable that only its provider knows is waited for. */
+static int look_up(void *context, struct slice name, struct err *err)
 {
-	struct err err = ERR_INIT;
-	size_t count = 0;
-	struct value *values =
-		ARENA_NEW_ARRAY(resolver->arena, environment->written_values.count, struct value);
-	for (size_t i = 0; i < environment->written_values.count; i++) {
-		const struct value *value = &environment->written_values.items[i];
-		if (value->text && value_name_valid(slice_of(value->name)))
-			values[count++] = *value;
-	}
-	if (config_set_build(resolver->arena, values, count, &environment->values, &err))
-		report(resolver, node_key_origin(environment->node, "values"), &err, "");
+	struct known *known = context;
+	const struct project *project = known->resolver->project;
+	(void)err;
+	bool has_sources = project->values_from.count || known->environment->values_from.count;
+	if (!value_list_get(&known->environment->values, name) && (contract_find(&project->env, name) || has_sources))
+		known->late = true;
+	return 0;
 }
 
 static void resolve_text(struct resolver *resolver, const struct environment *environment, const char *key,
-			 const char *(*fault_of)(struct slice), const char **text)
+			 const char *(*fault_of)(struct slice), const char **text, bool *late)
 {
 	const struct node *node = node_get(environment->delivery.health.node, key);
 	if (!*text || !node)
 		return;
 	struct err err = ERR_INIT;
 	const char *context = in_environment(resolver, environment);
+	struct known known = {.resolver = resolver, .environment = environment};
+	if (interpolate_each(*text, look_up, &known, &err)) {
+		report(resolver, node->origin, &err, context);
+		return;
+	}
+	if (known.late) {
+		*late = true;
+		return;
+	}
 	if (interpolate(resolver->arena, *text, &environment->values, text, &err)) {
 		report(resolver, node->origin, &err, context);
 		return;
@@ -159,6 +170,18 @@ static void resolve_text(struct resolver *resolver, const struct environment *en
 	/* Without a value in it, it was judged by its row. */
 	if (fault && memmem(node->text.ptr, node->text.len, "${", 2))
 		diags_error(resolver->diags, node->origin, "`%s` %s%s", *text, fault, context);
+}
+
+/* Both as they are or both interpolated, so that `late` speaks of both. */
+static void resolve_health(struct resolver *resolver, const struct environment *environment, struct health *health)
+{
+	const char *url = health->url, *address = health->address;
+	resolve_text(resolver, environment, "url", url_fault, &url, &health->late);
+	resolve_text(resolver, environment, "address", address_fault, &address, &health->late);
+	if (health->late)
+		return;
+	health->url = url;
+	health->address = address;
 }
 
 /* ---- paths in the release ---- */
@@ -407,10 +430,9 @@ static void resolve_environment(struct resolver *resolver, struct environment *e
 	keep_build_hooks(project, environment);
 	if (!environment->deploy_on.kind)
 		environment->deploy_on.kind = TRIGGER_MANUAL;
-	resolve_values(resolver, environment);
+	configuration_values(resolver->arena, environment, resolver->diags);
 	resolve_servers(resolver, environment);
-	resolve_text(resolver, environment, "url", url_fault, &environment->delivery.health.url);
-	resolve_text(resolver, environment, "address", address_fault, &environment->delivery.health.address);
+	resolve_health(resolver, environment, &environment->delivery.health);
 	check_paths(resolver, environment);
 	check_own_hooks(resolver, environment);
 }
@@ -418,6 +440,7 @@ static void resolve_environment(struct resolver *resolver, struct environment *e
 void project_resolve(struct arena *arena, struct project *project, struct diags *diags)
 {
 	struct resolver resolver = {.arena = arena, .diags = diags, .project = project};
+	contract_index(&project->env);
 	for (size_t i = 0; i < project->environments.count; i++)
 		resolve_environment(&resolver, &project->environments.items[i]);
 	check_groups(&resolver, NULL, &project->deploy, project->deploy.node);
@@ -426,6 +449,7 @@ void project_resolve(struct arena *arena, struct project *project, struct diags 
 		check_groups(&resolver, environment, &environment->delivery, environment->node);
 	}
 	check_promotion(&resolver);
+	configuration_resolve(arena, project, diags);
 	map_free(&resolver.groups);
 	map_free(&resolver.places);
 }

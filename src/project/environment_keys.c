@@ -56,8 +56,6 @@ static const struct key server_item = KEY_ITEM(STR, .max = PLACE_TEXT_MAX);
 static const struct key servers_item =
 	KEY_ITEM_IN(struct server_group, servers, LIST, .item = &server_item, .item_size = sizeof(char *),
 		    .one_is_list = true, .min = 1, .max = 1000);
-static const struct key value_item = KEY_ITEM_IN(struct value, text, TEXT, .max = VALUE_MAX);
-
 const struct key environment_keys[] = {
 	KEY_NODE(struct environment, node),
 	KEY(struct environment, deploy_on, OBJECT, .keys = deploy_on_keys,
@@ -87,7 +85,17 @@ const struct key environment_keys[] = {
 	       .text = "what is different here on purpose: plain values, never secrets",
 	       .more = "Kept exactly as written: `1.0` stays `1.0`.",
 	       .example = "{APP_URL: \"https://shop.acme.io\"}"),
-	KEY_LATER("values_from", "arrives with providers of secrets"),
+	KEY(struct environment, values_from, LIST, .item = &value_source_item, .item_size = sizeof(struct value_source),
+	    .one_is_list = true, .max = 100, .text = "where this environment's values and secrets are read from",
+	    .example = "[\"vault://kv/shop/production\"]"),
+	KEY(struct environment, values_for, MAP, .item = &scoped_values_item, .item_size = sizeof(struct scoped_values),
+	    .name_offset = offsetof(struct scoped_values, scope), .name_word = "group or server", .max = 1000,
+	    .text = "plain values of one group or one server; they go before those of the environment",
+	    .example = "{web: {WORKERS: 8}}"),
+	KEY_AS("files", struct environment, written_files, LIST, .item = &config_file_item,
+	       .item_size = sizeof(struct config_file), .one_is_list = true, .max = 1000,
+	       .text = "config files of this environment, beside those of the project",
+	       .more = "One with the `path` of a project's replaces it."),
 	KEY_LATER("require", "arrives with gates"),
 	KEY_INCLUDE(struct environment, delivery, delivery_keys),
 	KEY_END,

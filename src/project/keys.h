@@ -8,6 +8,11 @@ extern const struct key project_keys[];	    /* struct project */
 extern const struct key build_keys[];	    /* struct project_build */
 extern const struct key delivery_keys[];    /* struct delivery */
 extern const struct key environment_keys[]; /* struct environment */
+extern const struct key contract_item;	    /* struct contract_key */
+extern const struct key value_source_item;  /* struct value_source */
+extern const struct key scoped_values_item; /* struct scoped_values */
+extern const struct key config_file_item;   /* struct config_file */
+extern const struct key value_item;	    /* struct value */
 
 /* Checks used by several tables; all are `check` functions of rows of kind STR. */
 void check_release_path(struct key_decoder *decoder, const struct key *key, const struct node *node,
@@ -27,4 +32,8 @@ const char *address_fault(struct slice address);
 
 /* What is right in each row but wrong together (checks.c). Reports to diags;
  * fills what of `project` is derived. */
+/* Fills an environment's plain values, and those of its groups and servers. */
+void configuration_values(struct arena *arena, struct environment *environment, struct diags *diags);
+/* Checks env, values_from, values_for and files; fills the files of each environment. */
+void configuration_resolve(struct arena *arena, struct project *project, struct diags *diags);
 void project_resolve(struct arena *arena, struct project *project, struct diags *diags);

@@ -3,13 +3,13 @@
  * takes effect. Everything lives in the caller's arena.
  *
  * Rows: project_keys.c (the top), build_keys.c, delivery_keys.c (what stands under
- * `deploy` and may be replaced by an environment), environment_keys.c. */
+ * `deploy` and may be replaced by an environment), environment_keys.c, configuration_keys.c (env, values_from, files). */
 #pragma once
 
-#include "codec/digest.h"
 #include "doc/key.h"
 #include "project/place.h"
-#include "values/config_set.h"
+#include "values/contract.h"
+#include "values/env_file.h"
 
 #define PROJECT_FILE "lockstep.yml"
 
@@ -41,7 +41,10 @@ enum health_kind { HEALTH_UNSET = 0, HEALTH_NONE, HEALTH_URL, HEALTH_COMMAND };
 struct health {
 	const struct node *node;
 	enum health_kind kind;
-	const char *url;  /* in an environment: interpolated */
+	/* Url and address: in an environment interpolated, unless a variable in them is only
+	 * known once its provider is asked: then as written, with `late`. */
+	const char *url;
+	bool late;
 	int64_t status;	  /* 0: any of 200..399 */
 	const char *body; /* a part of the body; NULL: not looked at */
 	int64_t within_ms;
@@ -113,6 +116,48 @@ struct delivery {
 	} hooks;
 };
 
+/* ---- configuration ---- */
+
+struct value_mapping {
+	const char *name, *path;
+};
+
+/* Under `values_from`: a provider's address (secret/provider.h). */
+struct value_source {
+	const struct node *node;
+	const char *from;
+	const char *endpoint; /* NULL: the provider's own */
+	const char *scope;    /* `for`: a group or a server; NULL: the level it stands in */
+	LIST_OF(struct value_mapping) keys;
+};
+
+/* Under `values_for`. */
+struct scoped_values {
+	const char *scope; /* a group or a server */
+	LIST_OF(struct value) written;
+	struct value_list values;
+};
+
+enum config_file_kind { FILE_TEMPLATE = 1, FILE_COPY, FILE_ENV, FILE_SUBSTITUTE };
+
+/* Under `files`: what is rendered into each activation. */
+struct config_file {
+	const struct node *node;
+	enum config_file_kind kind;
+	const char *from;	 /* FILE_TEMPLATE, FILE_COPY: path relative to this file's folder; FILE_SUBSTITUTE: pattern */
+	enum env_grammar grammar; /* FILE_ENV */
+	const char *path;	 /* in the activation; NULL for FILE_SUBSTITUTE */
+	uint32_t mode;		 /* 0: 0640; FILE_SUBSTITUTE: as in the release */
+	const char *owner, *group; /* NULL: whoever deploys */
+	const char *scope;	 /* `for`: a group or a server; NULL: all */
+	unsigned syntax;	 /* enum template_syntax; 0: all */
+	const char *quote;	 /* NULL: raw */
+	struct str_list only;	 /* FILE_ENV: patterns of names; empty: all */
+	/* As written. For decoding only. */
+	const char *template, *copy, *env, *substitute, *permissions;
+	struct str_list written_syntax;
+};
+
 /* ---- environments ---- */
 
 enum trigger_kind { TRIGGER_MANUAL = 1, TRIGGER_PUSH, TRIGGER_TAG };
@@ -138,13 +183,18 @@ struct environment {
 	const char *ref; /* what `deploy` takes when no ref is given; NULL: see environment_default_ref */
 	LIST_OF(struct server) servers; /* in file order; at least one */
 	struct str_list groups;		/* names used in `servers`; empty for a flat list */
-	struct config_set values;
+	struct value_list values; /* plain, level ENVIRONMENT */
+	LIST_OF(struct value_source) values_from;
+	LIST_OF(struct scoped_values) values_for;
+	/* Resolved: the project's, those with a path of the environment's own replaced. */
+	LIST_OF(struct config_file) files;
 	/* Resolved: the environment's own keys, the others from `deploy`;
 	 * health.url and health.address interpolated. */
 	struct delivery delivery;
 	/* As written, before resolving. For decoding only. */
 	LIST_OF(struct server_group) written_servers;
 	LIST_OF(struct value) written_values;
+	LIST_OF(struct config_file) written_files;
 };
 
 struct server_group {
@@ -152,41 +202,19 @@ struct server_group {
 	struct str_list servers;
 };
 
-/* A file that `extends` names, at any depth. */
-struct project_template {
-	/* What it is called everywhere: "lockstep:node", "deploy/common.yml" (from the folder of
-	 * lockstep.yml), "git+URL//PATH@COMMIT" (without a password). */
-	const char *address;
-	const char *shown; /* as messages call it */
-	bool local;	   /* a file of the project's own repository */
-	char digest[DIGEST_HEX_LEN + 1];
-	struct origin named_at;
-	const struct doc_file *file; /* the origin of what it says */
-};
-
 struct project {
-	const struct node *node; /* with its templates merged in */
+	const struct node *node;
 	const char *file; /* as opened, for messages */
 	const char *dir;  /* folder of the file, absolute; NULL when the text came from elsewhere */
-	struct str_list extends; /* as written */
-	LIST_OF(struct project_template) templates; /* in the order they apply: later ones win */
 	int64_t version;
 	const char *name;
 	const char *source; /* URL or path; relative paths are relative to dir */
 	struct project_build build;
+	struct contract env;
+	LIST_OF(struct value_source) values_from; /* level PROJECT */
+	LIST_OF(struct config_file) files;
 	struct delivery deploy;			  /* project-wide defaults, not interpolated */
 	LIST_OF(struct environment) environments; /* in file order; at least one */
-};
-
-/* Where what `extends` names is read from. Without any of it: built-ins alone. */
-struct project_reading {
-	const char *home; /* $LOCKSTEP_HOME, whose mirrors hold other repositories; NULL: none are read */
-	const char *dir;  /* base of paths; project_load sets it to the file's folder */
-	/* Reads a local template, its path relative to lockstep.yml and clean; NULL: from dir. */
-	int (*read)(void *context, const char *path, struct buf *out, struct err *err);
-	void *context;
-	/* "git+URL//PATH" that is read at another commit than is written; NULL: none. */
-	const char *replace, *replace_commit;
 };
 
 /* `path`: a folder (its lockstep.yml), a file, or NULL: the current folder and
@@ -197,13 +225,6 @@ int project_load(struct arena *arena, const char *path, struct project **out, st
 /* The same for a text that was read elsewhere, such as a file of a commit. */
 int project_parse(struct arena *arena, const char *file_name, struct slice text, struct project **out,
 		  struct diags *diags, struct err *err) CHECKED;
-
-/* The same with templates that are not built in. `reading` is borrowed for the call. */
-int project_load_with(struct arena *arena, const char *path, const struct project_reading *reading,
-		      struct project **out, struct diags *diags, struct err *err) CHECKED;
-int project_parse_with(struct arena *arena, const char *file_name, struct slice text,
-		       const struct project_reading *reading, struct project **out, struct diags *diags,
-		       struct err *err) CHECKED;
 
 /* NULL when there is none of that name. */
 const struct environment *project_environment(const struct project *project, const char *name);

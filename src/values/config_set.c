@@ -1,84 +1,134 @@
-/* Sorting, checking and naming a config set. Where values come from is not known
- * here. */
+/* Config sets: looking up, fingerprints, and the name of all of an environment's. */
 #include "values/config_set.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
-bool value_name_valid(struct slice name)
+static const char *const level_names[] = {
+	[LEVEL_DEFAULT] = "default", [LEVEL_PROJECT] = "project", [LEVEL_ENVIRONMENT] = "environment",
+	[LEVEL_GROUP] = "group",     [LEVEL_SERVER] = "server",
+};
+
+const char *value_level_name(enum value_level level)
 {
-	if (!name.len || name.len > VALUE_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		char c = name.ptr[i];
-		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-		if (!letter && (i == 0 || c < '0' || c > '9'))
-			return false;
-	}
-	return true;
+	return level >= LEVEL_DEFAULT && level <= LEVEL_SERVER ? level_names[level] : "?";
 }
 
-static int compare(const void *a, const void *b)
-{
-	return strcmp(((const struct value *)a)->name, ((const struct value *)b)->name);
-}
-
-static void digest_set(struct config_set *set)
-{
-	static const char header[] = "lockstep-config 1\n";
-	struct digest_stream stream;
-	digest_init(&stream);
-	digest_update(&stream, header, sizeof(header) - 1);
-	for (size_t i = 0; i < set->count; i++) {
-		const struct value *value = &set->values[i];
-		char length[24];
-		int digits = snprintf(length, sizeof(length), "%zu", strlen(value->text));
-		digest_update(&stream, value->name, strlen(value->name) + 1);
-		digest_update(&stream, length, (size_t)digits + 1);
-		digest_update(&stream, value->text, strlen(value->text));
-	}
-	digest_finish(&stream, &set->digest);
-}
-
-int config_set_build(struct arena *arena, const struct value *values, size_t count, struct config_set *out,
-		     struct err *err)
-{
-	if (count > CONFIG_SET_MAX)
-		return err_set(err, ERR_USER, "%zu values; at most %d are possible", count, CONFIG_SET_MAX);
-	struct config_set set = {.values = ARENA_NEW_ARRAY(arena, count, struct value), .count = count};
-	for (size_t i = 0; i < count; i++) {
-		if (!value_name_valid(slice_of(values[i].name)))
-			return err_set(err, ERR_USER, "`%.100s` cannot be the name of a value",
-				       values[i].name);
-		if (strlen(values[i].text) > VALUE_MAX)
-			return err_set(err, ERR_USER, "the value of `%s` is longer than %d bytes",
-				       values[i].name, VALUE_MAX);
-		set.values[i].name = arena_strdup(arena, values[i].name);
-		set.values[i].text = arena_strdup(arena, values[i].text);
-	}
-	if (count)
-		qsort(set.values, count, sizeof(*set.values), compare);
-	for (size_t i = 1; i < count; i++)
-		if (strcmp(set.values[i - 1].name, set.values[i].name) == 0)
-			return err_set(err, ERR_USER, "the value `%s` stands there twice",
-				       set.values[i].name);
-	digest_set(&set);
-	*out = set;
-	return 0;
-}
-
-const char *config_set_get(const struct config_set *set, struct slice name)
+const struct config_value *config_set_get(const struct config_set *set, struct slice name)
 {
 	size_t low = 0, high = set->count;
+
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		int order = slice_compare(slice_of(set->values[middle].name), name);
 		if (order == 0)
-			return set->values[middle].text;
+			return &set->values[middle];
 		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	return NULL;
+}
+
+struct slice config_set_text(const struct config_set *set, struct slice name)
+{
+	const struct config_value *value = config_set_get(set, name);
+
+	return value ? secret_reveal(value->value) : SLICE("");
+}
+
+int config_set_of_values(struct arena *arena, struct safe *safe, const struct value_list *values,
+			 struct config_set *out, struct err *err)
+{
+	struct config_set set = {.values = ARENA_NEW_ARRAY(arena, values->count, struct config_value),
+				 .count = values->count};
+
+	for (size_t i = 0; i < values->count; i++) {
+		set.values[i] = (struct config_value){
+			.name = arena_strdup(arena, values->items[i].name),
+			.level = LEVEL_ENVIRONMENT,
+			.place = "",
+		};
+		if (safe_put(safe, slice_of(values->items[i].text), &set.values[i].value, err))
+			return -1;
+	}
+	*out = set;
+	return 0;
+}
+
+/* HMAC-SHA-256 (RFC 2104) over a stream. */
+struct hmac {
+	struct digest_stream inner;
+	uint8_t outer_pad[64];
+};
+
+static void hmac_begin(struct hmac *hmac, struct slice key)
+{
+	uint8_t block[64] = {0}, inner_pad[64];
+
+	if (key.len > sizeof(block)) {
+		struct digest shorter;
+		digest_of(key, &shorter);
+		memcpy(block, shorter.bytes, DIGEST_LEN);
+	} else if (key.len) {
+		memcpy(block, key.ptr, key.len);
+	}
+	for (size_t i = 0; i < sizeof(block); i++) {
+		inner_pad[i] = block[i] ^ 0x36;
+		hmac->outer_pad[i] = block[i] ^ 0x5c;
+	}
+	digest_init(&hmac->inner);
+	digest_update(&hmac->inner, inner_pad, sizeof(inner_pad));
+	explicit_bzero(block, sizeof(block));
+	explicit_bzero(inner_pad, sizeof(inner_pad));
+}
+
+static void hmac_end(struct hmac *hmac, struct digest *out)
+{
+	struct digest_stream outer;
+	struct digest inner;
+
+	digest_finish(&hmac->inner, &inner);
+	digest_init(&outer);
+	digest_update(&outer, hmac->outer_pad, sizeof(hmac->outer_pad));
+	digest_update(&outer, inner.bytes, DIGEST_LEN);
+	digest_finish(&outer, out);
+	explicit_bzero(hmac, sizeof(*hmac));
+}
+
+static void hmac_value(struct hmac *hmac, const struct config_value *value)
+{
+	struct slice text = secret_reveal(value->value);
+	char length[24];
+	int digits = snprintf(length, sizeof(length), "%zu", text.len);
+
+	digest_update(&hmac->inner, value->name, strlen(value->name) + 1);
+	digest_update(&hmac->inner, length, (size_t)digits + 1);
+	digest_update(&hmac->inner, text.ptr, text.len);
+}
+
+void config_fingerprint(const struct config_value *value, struct slice key, struct digest *out)
+{
+	struct hmac hmac;
+
+	hmac_begin(&hmac, key);
+	hmac_value(&hmac, value);
+	hmac_end(&hmac, out);
+}
+
+void config_digest(const struct config_set *sets, size_t count, struct slice key, struct digest *out)
+{
+	static const char header[] = "lockstep-config 2\n";
+	struct hmac hmac;
+
+	hmac_begin(&hmac, key);
+	digest_update(&hmac.inner, header, sizeof(header) - 1);
+	for (size_t s = 0; s < count; s++) {
+		char number[48];
+		int digits = snprintf(number, sizeof(number), "set %zu %zu\n", s, sets[s].count);
+		digest_update(&hmac.inner, number, (size_t)digits);
+		for (size_t i = 0; i < sets[s].count; i++)
+			hmac_value(&hmac, &sets[s].values[i]);
+	}
+	hmac_end(&hmac, out);
 }

@@ -1,38 +1,49 @@
-/* The config set: the resolved variables of one environment, sorted by name, and
- * a digest that names the set. Two sets with the same pairs have the same
- * digest, whatever order they were written in.
- *
- * The digest is of "lockstep-config 1\n" and then, for each pair in order of the
- * name's bytes, name NUL, length of the value in decimal, NUL, value. */
+/* The config set: the resolved variables of one environment, for each of its servers. */
 #pragma once
 
 #include "base/arena.h"
-#include "base/err.h"
 #include "codec/digest.h"
+#include "seal/secret.h"
+#include "values/contract.h"
 
-enum {
-	VALUE_NAME_MAX = 255,
-	VALUE_MAX = 128 << 10,
-	CONFIG_SET_MAX = 10000, /* pairs */
+enum value_level { LEVEL_DEFAULT = 1, LEVEL_PROJECT, LEVEL_ENVIRONMENT, LEVEL_GROUP, LEVEL_SERVER };
+const char *value_level_name(enum value_level level);
+
+/* One place that says what a variable is. */
+struct candidate {
+	const char *name;
+	struct secret value;
+	bool secret; /* declared so, or from a provider that does not say it is plain */
+	enum value_level level;
+	const char *scope;   /* LEVEL_GROUP: the group; LEVEL_SERVER: the server's text; else NULL */
+	const char *place;   /* "lockstep.yml:14:5", "vault://kv/shop#DB_PASSWORD" */
+	const char *version; /* NULL where none is kept */
 };
 
-struct value {
+struct config_value { /* a candidate that won */
 	const char *name;
-	const char *text;
+	struct secret value;
+	bool secret;
+	enum value_level level;
+	const char *scope, *place, *version;
 };
 
 struct config_set {
-	struct value *values; /* sorted by name, no name twice */
+	struct config_value *values; /* sorted by name, no name twice */
 	size_t count;
-	struct digest digest;
 };
 
-/* [A-Za-z_][A-Za-z0-9_]*, at most VALUE_NAME_MAX bytes. */
-bool value_name_valid(struct slice name);
-
-/* Sorts a copy; names and texts are copied to the arena. Errors name the value:
- * a bad name, a name twice, a value too long. */
-int config_set_build(struct arena *arena, const struct value *values, size_t count, struct config_set *out,
-		     struct err *err) CHECKED;
 /* NULL when absent. */
-const char *config_set_get(const struct config_set *set, struct slice name);
+const struct config_value *config_set_get(const struct config_set *set, struct slice name);
+/* The value's text for those who may see it: "" when absent. Check with config_set_get. */
+struct slice config_set_text(const struct config_set *set, struct slice name);
+/* For tests and for what has no contract: plain values of level ENVIRONMENT. */
+int config_set_of_values(struct arena *arena, struct safe *safe, const struct value_list *values,
+			 struct config_set *out, struct err *err) CHECKED;
+
+/* The fingerprint of one value: HMAC-SHA-256 under the key, over name NUL value. */
+void config_fingerprint(const struct config_value *value, struct slice key, struct digest *out);
+/* Names the sets of all servers of an environment together: HMAC-SHA-256 under `key`
+ * (kept on the servers, never in a repository) over each set's names and values, in
+ * the order given. Equal configuration has an equal digest, whoever computes it. */
+void config_digest(const struct config_set *sets, size_t count, struct slice key, struct digest *out);

@@ -42,15 +42,15 @@ static int next_piece(struct slice *rest, struct piece *out, struct err *err)
 	return 0;
 }
 
-static int unknown_name(const struct config_set *set, struct slice name, struct err *err)
+static int unknown_name(const struct value_list *values, struct slice name, struct err *err)
 {
 	const char *best = NULL;
 	size_t best_distance = MAX((size_t)1, name.len / 3) + 1;
-	for (size_t i = 0; i < set->count; i++) {
-		size_t distance = slice_edit_distance(name, slice_of(set->values[i].name));
+	for (size_t i = 0; i < values->count; i++) {
+		size_t distance = slice_edit_distance(name, slice_of(values->items[i].name));
 		if (distance < best_distance) {
 			best_distance = distance;
-			best = set->values[i].name;
+			best = values->items[i].name;
 		}
 	}
 	err_set(err, ERR_USER, "`${%.*s}`: there is no value of this name", SLICE_ARG(name));
@@ -59,7 +59,7 @@ static int unknown_name(const struct config_set *set, struct slice name, struct 
 	return -1;
 }
 
-int interpolate(struct arena *arena, const char *text, const struct config_set *set, const char **out,
+int interpolate(struct arena *arena, const char *text, const struct value_list *values, const char **out,
 		struct err *err)
 {
 	AUTO(buf_free) struct buf result = BUF_INIT(INTERPOLATE_MAX);
@@ -72,9 +72,9 @@ int interpolate(struct arena *arena, const char *text, const struct config_set *
 			buf_put_slice(&result, piece.text);
 			continue;
 		}
-		const char *value = config_set_get(set, piece.text);
+		const char *value = value_list_get(values, piece.text);
 		if (!value)
-			return unknown_name(set, piece.text, err);
+			return unknown_name(values, piece.text, err);
 		buf_puts(&result, value);
 	}
 	if (buf_check(&result, "the text with its values", err))

@@ -3,11 +3,11 @@
  * `$` before anything else is itself. The result is not looked at again. */
 #pragma once
 
-#include "values/config_set.h"
+#include "values/value_list.h"
 
 enum { INTERPOLATE_MAX = 256 << 10 };
 
-int interpolate(struct arena *arena, const char *text, const struct config_set *set, const char **out,
+int interpolate(struct arena *arena, const char *text, const struct value_list *values, const char **out,
 		struct err *err) CHECKED;
 
 /* Calls `visit` for each name that `text` uses, in order. */

@@ -108,8 +108,8 @@ static void an_environment_takes_over_what_it_does_not_say(void **state)
 	assert_int_equal(dev->servers.count, 1);
 	assert_string_equal(dev->servers.items[0].place.path, "/var/www/shop");
 	assert_null(dev->servers.items[0].group);
-	assert_string_equal(config_set_get(&dev->values, SLICE("ON")), "on");
-	assert_string_equal(config_set_get(&dev->values, SLICE("EMPTY")), "");
+	assert_string_equal(value_list_get(&dev->values, SLICE("ON")), "on");
+	assert_string_equal(value_list_get(&dev->values, SLICE("EMPTY")), "");
 
 	const struct environment *staging = project_environment(project, "staging");
 	assert_int_equal(staging->delivery.health.kind, HEALTH_NONE);
@@ -122,8 +122,8 @@ static void an_environment_takes_over_what_it_does_not_say(void **state)
 	assert_true(staging->servers.items[0].place.path_is_relative);
 	assert_string_equal(staging->servers.items[1].place.host, "fe80::1%eth0");
 	assert_int_equal(staging->servers.items[1].place.port, 2222);
-	assert_string_equal(config_set_get(&staging->values, SLICE("APP_URL")), "https://stg.acme.io");
-	assert_string_equal(config_set_get(&staging->values, SLICE("PORT")), "08");
+	assert_string_equal(value_list_get(&staging->values, SLICE("APP_URL")), "https://stg.acme.io");
+	assert_string_equal(value_list_get(&staging->values, SLICE("PORT")), "08");
 
 	const struct environment *production = project_environment(project, "production");
 	assert_int_equal(production->deploy_on.kind, TRIGGER_MANUAL);
@@ -220,18 +220,6 @@ static void an_unknown_environment_names_the_nearest(void **state)
 	assert_string_equal(err.hint, "it has dev, staging, production");
 }
 
-static void the_digest_of_values_ignores_their_order(void **state)
-{
-	(void)state;
-	const struct project *project = parse("version: 1\nproject: p\nenvironments:\n"
-					      "  a: {servers: [\"h:/a\"], values: {X: 1, Y: 2}}\n"
-					      "  b: {servers: [\"h:/b\"], values: {Y: \"2\", X: \"1\"}}\n"
-					      "  c: {servers: [\"h:/c\"], values: {Y: \"2\", X: \"1.0\"}}\n");
-	const struct environment *e = project->environments.items;
-	assert_true(digest_equal(&e[0].values.digest, &e[1].values.digest));
-	assert_false(digest_equal(&e[0].values.digest, &e[2].values.digest));
-}
-
 static void write_at(int dir_fd, const char *path, const char *text)
 {
 	struct err err = ERR_INIT;
@@ -282,7 +270,6 @@ int main(void)
 		TEST(triggers_match_full_refs),
 		TEST(the_order_follows_promotion),
 		TEST(an_unknown_environment_names_the_nearest),
-		TEST(the_digest_of_values_ignores_their_order),
 		TEST(the_file_is_found_in_folders_above),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

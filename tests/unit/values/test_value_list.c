@@ -1,4 +1,4 @@
-/* Config sets and what stands for their values in texts. */
+/* Plain values and what stands for their values in texts. */
 #include "base/buf.h"
 #include "values/interpolate.h"
 
@@ -17,51 +17,39 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct config_set build(const struct value *values, size_t count)
+static struct value_list build(const struct value *values, size_t count)
 {
-	struct config_set set;
+	struct value_list set;
 	struct err err = ERR_INIT;
-	if (config_set_build(&arena, values, count, &set, &err))
+	if (value_list_build(&arena, values, count, &set, &err))
 		fail_msg("%s", err.text);
 	return set;
 }
 
-static void a_set_is_named_by_its_pairs(void **state)
+static void values_are_found_by_name(void **state)
 {
 	(void)state;
-	const struct value one[] = {{"B", "2"}, {"A", "1"}}, two[] = {{"A", "1"}, {"B", "2"}};
-	const struct value other[] = {{"A", "12"}, {"B", ""}}, moved[] = {{"A", "1B"}, {"B", "2"}};
-	struct config_set a = build(one, 2), b = build(two, 2), c = build(other, 2), d = build(moved, 2);
-	assert_true(digest_equal(&a.digest, &b.digest));
-	assert_false(digest_equal(&a.digest, &c.digest));
-	assert_false(digest_equal(&a.digest, &d.digest));
-	assert_string_equal(a.values[0].name, "A");
-	assert_string_equal(config_set_get(&a, SLICE("B")), "2");
-	assert_null(config_set_get(&a, SLICE("C")));
-
-	/* The form drawn in the header, so that it never changes unnoticed. */
-	struct digest expected;
-	digest_of(SLICE("lockstep-config 1\nA\0001\0001B\0001\0002"), &expected);
-	assert_true(digest_equal(&a.digest, &expected));
-	struct config_set nothing = build(NULL, 0);
-	digest_of(SLICE("lockstep-config 1\n"), &expected);
-	assert_true(digest_equal(&nothing.digest, &expected));
+	const struct value values[] = {{"B", "2"}, {"A", "1"}};
+	struct value_list list = build(values, 2);
+	assert_string_equal(list.items[0].name, "A");
+	assert_string_equal(value_list_get(&list, SLICE("B")), "2");
+	assert_null(value_list_get(&list, SLICE("C")));
 }
 
-static void bad_sets_are_refused(void **state)
+static void bad_values_are_refused(void **state)
 {
 	(void)state;
-	struct config_set set;
+	struct value_list set;
 	struct err err = ERR_INIT;
 	const struct value twice[] = {{"A", "1"}, {"A", "1"}}, name[] = {{"1A", ""}};
-	assert_int_equal(config_set_build(&arena, twice, 2, &set, &err), -1);
+	assert_int_equal(value_list_build(&arena, twice, 2, &set, &err), -1);
 	assert_string_equal(err.text, "the value `A` stands there twice");
-	assert_int_equal(config_set_build(&arena, name, 1, &set, &err), -1);
+	assert_int_equal(value_list_build(&arena, name, 1, &set, &err), -1);
 	assert_string_equal(err.text, "`1A` cannot be the name of a value");
 	char *long_text = arena_alloc(&arena, VALUE_MAX + 2);
 	memset(long_text, 'x', VALUE_MAX + 1);
 	const struct value longer[] = {{"A", long_text}};
-	assert_int_equal(config_set_build(&arena, longer, 1, &set, &err), -1);
+	assert_int_equal(value_list_build(&arena, longer, 1, &set, &err), -1);
 	assert_string_equal(err.text, "the value of `A` is longer than 131072 bytes");
 }
 
@@ -87,7 +75,7 @@ static void names_stand_for_values(void **state)
 	};
 	const struct value values[] = {{"URL", "https://x"}, {"A", "1"}, {"EMPTY", ""}, {"TRICK", "${A}"}};
 	(void)state;
-	struct config_set set = build(values, ARRAY_LEN(values));
+	struct value_list set = build(values, ARRAY_LEN(values));
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		const char *out = NULL;
 		struct err err = ERR_INIT;
@@ -110,7 +98,7 @@ static void the_result_has_a_limit(void **state)
 	for (size_t i = 0; i < 1000; i++)
 		memcpy(text + 4 * i, "${A}", 4);
 	const struct value values[] = {{"A", large}};
-	struct config_set set = build(values, 1);
+	struct value_list set = build(values, 1);
 	const char *out = NULL;
 	struct err err = ERR_INIT;
 	assert_int_equal(interpolate(&arena, text, &set, &out, &err), -1);
@@ -137,7 +125,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(a_set_is_named_by_its_pairs), TEST(bad_sets_are_refused),	TEST(names_stand_for_values),
+		TEST(values_are_found_by_name), TEST(bad_values_are_refused),	TEST(names_stand_for_values),
 		TEST(the_result_has_a_limit),	   TEST(used_names_are_listed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
