@@ -135,7 +135,7 @@ static const struct key mapping_item = KEY_ITEM_IN(struct value_mapping, path, S
 static const struct key value_source_keys[] = {
 	KEY_NODE(struct value_source, node),
 	KEY(struct value_source, from, STR, .required = true, .max = 4096, .text = "address of a provider",
-	    .more = "See [providers](../providers.md): `dotenv:`, `sealed:`, `vault://`, `ssm://`, …",
+	    .more = "Providers: `dotenv:`, `sealed:`, `vault://`, `ssm://`, …",
 	    .example = "\"vault://kv/shop/production\""),
 	KEY(struct value_source, endpoint, STR, .max = 2048,
 	    .text = "where the provider's server is, when not where it usually is",
