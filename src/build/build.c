@@ -36,7 +36,8 @@ struct build {
 	const char *work; /* NULL until made */
 	struct sandbox sandbox;
 	struct build_log log;
-	struct mask mask;
+	struct mask *mask;
+	struct mask_stream output;
 };
 
 static void build_free(struct build *build)
@@ -44,7 +45,8 @@ static void build_free(struct build *build)
 	struct err ignored = ERR_INIT;
 
 	sandbox_close(&build->sandbox);
-	mask_free(&build->mask);
+	mask_stream_free(&build->output);
+	mask_close(&build->mask);
 	log_free(&build->log);
 	if (build->work && tree_remove_at(AT_FDCWD, build->work, &ignored))
 		log_warn("%s", ignored.text);
@@ -323,7 +325,7 @@ static int take_output(void *context, struct slice bytes, struct err *err)
 
 static int note(struct build *build, const char *text, struct err *err)
 {
-	return mask_put(&build->mask, slice_of(text), err) || mask_flush(&build->mask, err) ? -1 : 0;
+	return mask_stream_put(&build->output, slice_of(text), err) || mask_stream_flush(&build->output, err) ? -1 : 0;
 }
 
 static int open_log(struct build *build, struct err *err)
@@ -333,10 +335,10 @@ static int open_log(struct build *build, struct err *err)
 
 	if (log_open(&build->log, build->folder, request->recipe->log_max, err))
 		return -1;
-	build->mask.sink = take_output;
-	build->mask.context = build;
+	build->mask = mask_open();
+	build->output = (struct mask_stream){.mask = build->mask, .sink = take_output, .context = build};
 	for (size_t i = 0; i < build->sandbox.secret_count; i++)
-		mask_add(&build->mask, build->sandbox.secrets[i].value);
+		mask_add(build->mask, slice_of(build->sandbox.secrets[i].value));
 	clock_format_iso(clock_wall_ms(), now);
 	const char *head = arena_printf(build->arena, "# %s %s on %s, by %s, %s\n", request->project,
 					request->commit->hash, build->platform, build->by, now);
@@ -386,7 +388,7 @@ static int run_commands(struct build *build, struct err *err)
 		tell(build, "%s", line);
 		if (log_put(&build->log, slice_of(arena_printf(build->arena, "%s\n", line)), err))
 			return -1;
-		if (run_command(&build->sandbox, recipe->commands[i], deadline, &build->mask, &status,
+		if (run_command(&build->sandbox, recipe->commands[i], deadline, &build->output, &status,
 				&timed_out, err)) {
 			struct err ignored = ERR_INIT;
 			if (log_close(&build->log, &ignored))

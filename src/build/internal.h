@@ -4,6 +4,7 @@
 #include "base/child.h"
 #include "base/slice.h"
 #include "build/build.h"
+#include "seal/mask.h"
 
 enum {
 	BUILD_TIMEOUT_MS = 60 * 60 * 1000,
@@ -14,25 +15,6 @@ enum {
 
 /* recipe.c */
 int recipe_check(const struct build_recipe *recipe, struct err *err) CHECKED;
-
-/* ---- mask.c: takes secret values, and what encodings make of them, out of a stream ---- */
-struct mask_needle {
-	char *bytes;
-	size_t len;
-};
-struct mask {
-	struct mask_needle *needles;
-	size_t count, cap;
-	size_t longest;
-	struct buf pending; /* the end of what was given, as long as it may be the start of a needle */
-	int (*sink)(void *context, struct slice bytes, struct err *err);
-	void *context;
-};
-enum { MASK_MIN = 4 }; /* shorter values are not masked: they would blank out everything */
-void mask_add(struct mask *mask, const char *value);
-int mask_put(struct mask *mask, struct slice bytes, struct err *err) CHECKED;
-int mask_flush(struct mask *mask, struct err *err) CHECKED;
-void mask_free(struct mask *mask); /* wipes the values */
 
 /* ---- log.c: the first bytes of the output, and the last ---- */
 struct build_log {
@@ -126,5 +108,5 @@ int scan_for_secrets(const struct sandbox *sandbox, int dir_fd,
 /* ---- run.c ---- */
 /* Runs one command, its output through `mask`. status_out as child_wait. timed_out:
  * the deadline (monotonic) passed. ERR_INTERRUPTED when told to stop. */
-int run_command(struct sandbox *sandbox, const char *command, int64_t deadline_ms, struct mask *mask,
+int run_command(struct sandbox *sandbox, const char *command, int64_t deadline_ms, struct mask_stream *mask,
 		int *status_out, bool *timed_out, struct err *err) CHECKED;

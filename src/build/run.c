@@ -15,7 +15,7 @@ enum { LOOK_MS = 100, GRACE_MS = 3000, DRAIN_MS = 1000 };
 struct running {
 	struct child child;
 	const struct build_request *request;
-	struct mask *mask;
+	struct mask_stream *mask;
 	int64_t deadline_ms;
 	bool ended;
 	int64_t ended_ms;
@@ -33,7 +33,7 @@ static int read_output(struct running *running, struct err *err)
 		close_fd(&running->child.stdout_fd);
 		return 0;
 	}
-	return mask_put(running->mask, slice_make(piece, (size_t)got), err);
+	return mask_stream_put(running->mask, slice_make(piece, (size_t)got), err);
 }
 
 static void look_for_end(struct running *running)
@@ -73,7 +73,7 @@ static int follow(struct running *running, struct err *err)
 	return 0;
 }
 
-int run_command(struct sandbox *sandbox, const char *command, int64_t deadline_ms, struct mask *mask,
+int run_command(struct sandbox *sandbox, const char *command, int64_t deadline_ms, struct mask_stream *mask,
 		int *status_out, bool *timed_out, struct err *err)
 {
 	struct sandbox_command how = {0};
@@ -103,7 +103,7 @@ int run_command(struct sandbox *sandbox, const char *command, int64_t deadline_m
 	child_close(&running.child);
 	/* What was held back because it could have become a secret. */
 	struct err ignored = ERR_INIT;
-	if (mask_flush(mask, result < 0 ? &ignored : err) && result >= 0)
+	if (mask_stream_flush(mask, result < 0 ? &ignored : err) && result >= 0)
 		return -1;
 	*status_out = running.status;
 	return result < 0 ? -1 : 0;
