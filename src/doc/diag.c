@@ -160,6 +160,11 @@ static void print_source_line(const struct origin *origin, struct buf *out)
 	buf_puts(out, "^\n");
 }
 
+static const struct origin *named_at(const struct origin *origin)
+{
+	return origin->file && origin->file->named_at.file ? &origin->file->named_at : NULL;
+}
+
 void diag_print(const struct diag *diag, struct buf *out)
 {
 	const struct origin *origin = &diag->origin;
@@ -174,6 +179,8 @@ void diag_print(const struct diag *diag, struct buf *out)
 		print_source_line(origin, out);
 	if (diag->hint)
 		buf_printf(out, "  %s\n", diag->hint);
+	for (const struct origin *at = named_at(origin); at; at = named_at(at))
+		buf_printf(out, "  named at %s:%u:%u\n", at->file->name, at->line, at->column);
 }
 
 void diags_print(const struct diags *diags, struct buf *out)
@@ -202,6 +209,8 @@ int diags_check(struct diags *diags, const char *what, struct err *err)
 			buf_printf(&text, "\n%s", diag->text);
 		if (diag->hint)
 			buf_printf(&text, " (%s)", diag->hint);
+		for (const struct origin *at = named_at(&diag->origin); at; at = named_at(at))
+			buf_printf(&text, ", named at %s:%u:%u", at->file->name, at->line, at->column);
 		shown++;
 	}
 	if (shown < diags->errors)

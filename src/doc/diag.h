@@ -5,23 +5,27 @@
  *	lockstep.yml:14:5: unknown key `keeep`
  *	  14 |     keeep: 5
  *	     |     ^
- *	  did you mean `keep`? */
+ *	  did you mean `keep`?
+ *	  named at shop/lockstep.yml:3:12	(for a file that another one names) */
 #pragma once
 
 #include "base/arena.h"
 #include "base/buf.h"
-
-/* A text that was read, kept so that its lines can be shown. */
-struct doc_file {
-	const char *name; /* as shown to people */
-	struct slice text;
-};
 
 /* Where something stands. Lines and columns count from 1, columns in
  * characters. line == 0: nowhere (a fallback, the absence of a key). */
 struct origin {
 	const struct doc_file *file;
 	uint32_t line, column;
+};
+
+/* A text that was read, kept so that its lines can be shown. */
+struct doc_file {
+	const char *name; /* as shown to people */
+	struct slice text;
+	/* Where another file names this one as a part of itself; file == NULL: nowhere.
+	 * Messages about this file tell the way they came. */
+	struct origin named_at;
 };
 
 enum diag_severity { DIAG_ERROR = 1, DIAG_WARNING };

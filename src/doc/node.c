@@ -2,6 +2,8 @@
  * stand for. Reading is in yaml.c, decoding in key.c. */
 #include "doc/node.h"
 
+#include <stdlib.h>
+
 const char *node_kind_words(enum node_kind kind)
 {
 	switch (kind) {
@@ -74,6 +76,34 @@ const struct node *node_map_of(struct arena *arena, const char *key, const struc
 		.key = slice_of(arena_strdup(arena, key)), .origin = value->origin, .value = value};
 	map->sorted = ARENA_NEW_ARRAY(arena, 1, uint32_t);
 	return map;
+}
+
+static int compare_positions(const void *a, const void *b, void *context)
+{
+	const struct node_entry *entries = context;
+	return slice_compare(entries[*(const uint32_t *)a].key, entries[*(const uint32_t *)b].key);
+}
+
+const struct node *node_map_make(struct arena *arena, struct origin origin, struct node_entry *entries,
+				 size_t count)
+{
+	struct node *map = ARENA_NEW(arena, struct node);
+	uint32_t *sorted = ARENA_NEW_ARRAY(arena, count, uint32_t);
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = (uint32_t)i;
+	if (count)
+		qsort_r(sorted, count, sizeof(*sorted), compare_positions, entries);
+	*map = (struct node){
+		.kind = NODE_MAP, .origin = origin, .entries = entries, .count = count, .sorted = sorted};
+	return map;
+}
+
+const struct node *node_list_make(struct arena *arena, struct origin origin, struct node_item *items,
+				  size_t count)
+{
+	struct node *list = ARENA_NEW(arena, struct node);
+	*list = (struct node){.kind = NODE_LIST, .origin = origin, .items = items, .count = count};
+	return list;
 }
 
 const struct node *node_bool_at(struct arena *arena, bool value, struct origin origin)

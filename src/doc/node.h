@@ -56,4 +56,9 @@ struct origin node_key_origin(const struct node *map, const char *key);
  * the value they were made from. */
 const struct node *node_list_of(struct arena *arena, const struct node *value);
 const struct node *node_map_of(struct arena *arena, const char *key, const struct node *value);
+/* A map of these entries (no key twice), which are borrowed. */
+const struct node *node_map_make(struct arena *arena, struct origin origin, struct node_entry *entries,
+				 size_t count);
+const struct node *node_list_make(struct arena *arena, struct origin origin, struct node_item *items,
+				  size_t count);
 const struct node *node_bool_at(struct arena *arena, bool value, struct origin origin);

@@ -608,9 +608,16 @@ static int check_bytes(const struct doc_file *file, struct diags *diags)
 int yaml_parse(struct arena *arena, const char *file_name, struct slice text,
 	       const struct yaml_limits *limits, const struct node **node_out, struct diags *diags)
 {
+	return yaml_parse_named(arena, file_name, (struct origin){0}, text, limits, node_out, diags);
+}
+
+int yaml_parse_named(struct arena *arena, const char *file_name, struct origin named_at, struct slice text,
+		     const struct yaml_limits *limits, const struct node **node_out, struct diags *diags)
+{
 	struct doc_file *file = ARENA_NEW(arena, struct doc_file);
 	*node_out = NULL;
 	file->name = arena_strdup(arena, file_name);
+	file->named_at = named_at;
 	if (text.len > limits->bytes)
 		return diags_error(diags, (struct origin){file, 0, 0}, "larger than %zu bytes",
 				   limits->bytes);

@@ -26,5 +26,10 @@ struct yaml_limits {
 int yaml_parse(struct arena *arena, const char *file_name, struct slice text,
 	       const struct yaml_limits *limits, const struct node **node_out, struct diags *diags) CHECKED;
 
+/* The same for a file that another one names at `named_at`. */
+int yaml_parse_named(struct arena *arena, const char *file_name, struct origin named_at, struct slice text,
+		     const struct yaml_limits *limits, const struct node **node_out,
+		     struct diags *diags) CHECKED;
+
 /* The types of the core schema, for one plain scalar. */
 enum node_kind yaml_core_kind(struct slice plain, bool *boolean_out, int64_t *integer_out);

@@ -73,6 +73,18 @@ static void add_build_hooks(struct arena *arena, const struct project *project, 
 	build->run.count = count;
 }
 
+/* Templates of the repository are those of the commit, not those of the folder at hand. */
+struct commit_files {
+	struct source *source;
+	const char *commit;
+};
+
+static int read_of_commit(void *context, const char *path, struct buf *out, struct err *err)
+{
+	struct commit_files *files = context;
+	return source_read_file(files->source, files->commit, path, out, err);
+}
+
 /* The build of a commit is the one its own lockstep.yml describes, so that the same
  * commit always gives the same release; the file at hand serves when the commit has
  * none. Everything else (servers, values, hooks) is always the file at hand. */
@@ -87,7 +99,14 @@ static int build_section(struct engine *engine, struct source *source, const str
 	if (read_file(source, commit->hash, PROJECT_FILE, arena, &text, err))
 		return -1;
 	const char *name = arena_printf(arena, "%.12s:%s", commit->hash, PROJECT_FILE);
-	if (text.ptr && project_parse(arena, name, text, &project, &diags, err))
+	struct commit_files files = { source, commit->hash };
+	const struct project_reading reading = {
+		.home = engine->home.path,
+		.dir = engine->project->dir,
+		.read = read_of_commit,
+		.context = &files,
+	};
+	if (text.ptr && project_parse_with(arena, name, text, &reading, &project, &diags, err))
 		return diagnose(&diags, "the lockstep.yml of this commit", err);
 	*out = project->build;
 	add_build_hooks(arena, project, out);

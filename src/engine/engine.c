@@ -61,8 +61,11 @@ static int load_project(struct engine *engine, struct err *err)
 {
 	struct diags diags = DIAGS_INIT(&engine->arena);
 	const char *path = engine->project_file ? engine->project_file : engine->directory;
+	struct project_reading reading = { 0 };
 
-	if (project_load(&engine->arena, path, &engine->project, &diags, err) == 0)
+	if (home_locate(&engine->arena, &reading.home, err))
+		return -1;
+	if (project_load_with(&engine->arena, path, &reading, &engine->project, &diags, err) == 0)
 		return 0;
 	if (diags.errors) {
 		AUTO(buf_free) struct buf text = BUF_INIT(256 << 10);

@@ -2,6 +2,7 @@
  * a project. The rows are in *_keys.c, the cross-checks in checks.c. */
 #include "base/fd.h"
 #include "doc/yaml.h"
+#include "project/extend.h"
 #include "project/keys.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 /* ---- reading ---- */
 
 static int parse(struct arena *arena, const char *file_name, const char *dir, struct slice text,
-		 struct project **out, struct diags *diags, struct err *err)
+		 const struct project_reading *reading, struct project **out, struct diags *diags, struct err *err)
 {
 	const struct node *root = NULL;
 	struct yaml_limits limits = YAML_LIMITS;
@@ -26,6 +27,8 @@ static int parse(struct arena *arena, const char *file_name, const char *dir, st
 	if (root->kind == NODE_NULL) {
 		diags_error(diags, root->origin, "the file is empty");
 		diags_hint(diags, "`lockstep init` writes one to begin with");
+	} else if (root->kind == NODE_MAP && !(root = extend_merge(arena, reading, root, project, diags))) {
+		ASSERT(diags->errors);
 	} else if (key_decode(&decoder, project_keys, root, project) == 0 || root->kind == NODE_MAP) {
 		/* Also when rows were refused: all mistakes are told in one go. */
 		project_resolve(arena, project, diags);
@@ -39,7 +42,14 @@ static int parse(struct arena *arena, const char *file_name, const char *dir, st
 int project_parse(struct arena *arena, const char *file_name, struct slice text, struct project **out,
 		  struct diags *diags, struct err *err)
 {
-	return parse(arena, file_name, NULL, text, out, diags, err);
+	return parse(arena, file_name, NULL, text, NULL, out, diags, err);
+}
+
+int project_parse_with(struct arena *arena, const char *file_name, struct slice text,
+		       const struct project_reading *reading, struct project **out, struct diags *diags,
+		       struct err *err)
+{
+	return parse(arena, file_name, NULL, text, reading, out, diags, err);
 }
 
 /* ---- finding ---- */
@@ -105,12 +115,21 @@ static int folder_of(struct arena *arena, const char *file, const char **dir_out
 int project_load(struct arena *arena, const char *path, struct project **out, struct diags *diags,
 		 struct err *err)
 {
+	const struct project_reading reading = {0};
+	return project_load_with(arena, path, &reading, out, diags, err);
+}
+
+int project_load_with(struct arena *arena, const char *path, const struct project_reading *reading,
+		      struct project **out, struct diags *diags, struct err *err)
+{
+	struct project_reading here = *reading;
 	const char *file = NULL, *dir = NULL;
 	AUTO(buf_free) struct buf text = BUF_INIT(YAML_LIMITS.bytes);
 	if (find_file(arena, path, &file, err) || folder_of(arena, file, &dir, err) ||
 	    file_read_at(AT_FDCWD, file, &text, err))
 		return -1;
-	return parse(arena, file, dir, buf_slice(&text), out, diags, err);
+	here.dir = dir;
+	return parse(arena, file, dir, buf_slice(&text), &here, out, diags, err);
 }
 
 /* ---- questions ---- */

@@ -6,6 +6,7 @@
  * `deploy` and may be replaced by an environment), environment_keys.c, configuration_keys.c (env, values_from, files). */
 #pragma once
 
+#include "codec/digest.h"
 #include "doc/key.h"
 #include "project/place.h"
 #include "values/contract.h"
@@ -202,10 +203,24 @@ struct server_group {
 	struct str_list servers;
 };
 
+/* A file that `extends` names, at any depth. */
+struct project_template {
+	/* What it is called everywhere: "lockstep:node", "deploy/common.yml" (from the folder of
+	 * lockstep.yml), "git+URL//PATH@COMMIT" (without a password). */
+	const char *address;
+	const char *shown; /* as messages call it */
+	bool local;	   /* a file of the project's own repository */
+	char digest[DIGEST_HEX_LEN + 1];
+	struct origin named_at;
+	const struct doc_file *file; /* the origin of what it says */
+};
+
 struct project {
-	const struct node *node;
+	const struct node *node; /* with its templates merged in */
 	const char *file; /* as opened, for messages */
 	const char *dir;  /* folder of the file, absolute; NULL when the text came from elsewhere */
+	struct str_list extends; /* as written */
+	LIST_OF(struct project_template) templates; /* in the order they apply: later ones win */
 	int64_t version;
 	const char *name;
 	const char *source; /* URL or path; relative paths are relative to dir */
@@ -217,6 +232,17 @@ struct project {
 	LIST_OF(struct environment) environments; /* in file order; at least one */
 };
 
+/* Where what `extends` names is read from. Without any of it: built-ins alone. */
+struct project_reading {
+	const char *home; /* $LOCKSTEP_HOME, whose mirrors hold other repositories; NULL: none are read */
+	const char *dir;  /* base of paths; project_load sets it to the file's folder */
+	/* Reads a local template, its path relative to lockstep.yml and clean; NULL: from dir. */
+	int (*read)(void *context, const char *path, struct buf *out, struct err *err);
+	void *context;
+	/* "git+URL//PATH" that is read at another commit than is written; NULL: none. */
+	const char *replace, *replace_commit;
+};
+
 /* `path`: a folder (its lockstep.yml), a file, or NULL: the current folder and
  * those above it. -1: err says what and where in short; every mistake stands in
  * `diags`, sorted. */
@@ -225,6 +251,13 @@ int project_load(struct arena *arena, const char *path, struct project **out, st
 /* The same for a text that was read elsewhere, such as a file of a commit. */
 int project_parse(struct arena *arena, const char *file_name, struct slice text, struct project **out,
 		  struct diags *diags, struct err *err) CHECKED;
+
+/* The same with templates that are not built in. `reading` is borrowed for the call. */
+int project_load_with(struct arena *arena, const char *path, const struct project_reading *reading,
+		      struct project **out, struct diags *diags, struct err *err) CHECKED;
+int project_parse_with(struct arena *arena, const char *file_name, struct slice text,
+		       const struct project_reading *reading, struct project **out, struct diags *diags,
+		       struct err *err) CHECKED;
 
 /* NULL when there is none of that name. */
 const struct environment *project_environment(const struct project *project, const char *name);

@@ -64,6 +64,8 @@ static void check_source(struct key_decoder *decoder, const struct key *key, con
 	(void)key;
 }
 
+static const struct key template_item = KEY_ITEM(STR, .max = 2048);
+
 const struct key project_keys[] = {
 	KEY_NODE(struct project, node),
 	KEY(struct project, version, INT, .required = true, .check = check_version, .min = 0,
@@ -74,6 +76,14 @@ const struct key project_keys[] = {
 	KEY(struct project, source, STR, .fallback = ".", .check = check_source, .max = 2048,
 	    .text = "the git repository: any URL git knows, or a path relative to this file",
 	    .example = "git@github.com:acme/shop.git"),
+	KEY(struct project, extends, LIST, .item = &template_item, .item_size = sizeof(char *), .max = 32,
+	    .one_is_list = true, .text = "templates this file is merged over, later ones over earlier ones",
+	    .more = "`lockstep:NAME` is part of the program (static, node, php, laravel, rails, django, "
+		    "compose); a path is relative to the file that names it and stays in the repository; "
+		    "`git+URL//PATH@COMMIT` is a file of another repository at a full commit. Maps merge key by "
+		    "key, everything else replaces; `{append: [...]}` and `{prepend: [...]}` add to a list, "
+		    "`null` takes a key away. See `docs/templates.md`.",
+	    .example = "[\"lockstep:laravel\", ./deploy/common.yml]"),
 	KEY(struct project, build, OBJECT, .keys = build_keys, .struct_size = sizeof(struct project_build),
 	    .short_key = "run", .short_text = "a text or a list is `run`",
 	    .text = "how a commit becomes a release",
@@ -85,7 +95,6 @@ const struct key project_keys[] = {
 	    .name_word = "name", .check_name = check_environment_name, .pattern = "^[a-z][a-z0-9-]{0,62}$",
 	    .required = true, .min = 1, .max = 100,
 	    .text = "the places the project runs in, in the order in which they are shown"),
-	KEY_LATER("extends", "arrives with templates"),
 	KEY_AS("env", struct project, env.keys, MAP, .item = &contract_item, .item_size = sizeof(struct contract_key),
 	       .name_offset = offsetof(struct contract_key, name), .name_word = "variable",
 	       .check_name = check_value_name, .pattern = "^[A-Za-z_][A-Za-z0-9_]*$", .max = CONTRACT_MAX,

@@ -364,7 +364,7 @@ static int export_submodule(struct export *e, const struct item *item, int depth
 
 	if (depth >= SUBMODULE_DEPTH_MAX)
 		return err_set(err, ERR_USER, "submodules are nested more than %d deep", SUBMODULE_DEPTH_MAX);
-	if (open_submodule(e, item, &module, err) || mirror_need_commit(module, hash, e->watch, err) ||
+	if (open_submodule(e, item, &module, err) || source_need_commit(module, hash, e->watch, err) ||
 	    source_load_commit(module, hash, &arena, &commit, err))
 		return -1;
 	if (mkdir(dest, 0755) != 0 && errno != EEXIST)

@@ -55,9 +55,6 @@ bool git_stop_asked(const struct source_watch *watch);
 
 /* mirror.c */
 int mirror_need(struct source *source, struct err *err) CHECKED;
-/* Fetches one commit by hash when the mirror lacks it (submodules). */
-int mirror_need_commit(struct source *source, const char *hash, const struct source_watch *watch,
-		       struct err *err) CHECKED;
 
 /* object.c */
 bool hash_is_full(struct slice text); /* 40 or 64 lower-case hex digits */

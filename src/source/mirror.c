@@ -350,7 +350,7 @@ static bool has_commit(struct source *source, const char *hash)
 	return source_has_mirror(source) && source_load_commit(source, hash, &arena, &commit, &ignored) == 0;
 }
 
-int mirror_need_commit(struct source *source, const char *hash, const struct source_watch *watch,
+int source_need_commit(struct source *source, const char *hash, const struct source_watch *watch,
 		       struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;

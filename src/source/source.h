@@ -74,6 +74,10 @@ bool source_has_mirror(const struct source *source);	/* fetched at least once */
  * lines. Moved tags do not fail the fetch, only their use. */
 int source_fetch(struct source *source, const struct source_watch *watch, struct err *err) CHECKED;
 
+/* Makes sure the mirror has a commit (full hash), and fetches only when it lacks it. */
+int source_need_commit(struct source *source, const char *hash, const struct source_watch *watch,
+		       struct err *err) CHECKED;
+
 /* Everything below reads the mirror only. ERR_NOT_FOUND when it was never fetched. */
 
 /* `ref`: "HEAD", a branch, a tag, refs/heads/…, refs/tags/…, a tag pattern
