@@ -639,6 +639,7 @@ static const struct {
 	{ "plan", render_plan },	     { "status", render_status },     { "log", render_log },
 	{ "releases", render_releases },     { "build", render_build },	      { "server check", render_check },
 	{ "config validate", render_validate }, { "config schema", render_text }, { "config reference", render_text },
+	{ "config show", render_text },
 	{ "init", render_init },	     { "store verify", render_verify }, { "store gc", render_gc },
 	{ "version", render_version },
 };
