@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/wipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -314,6 +315,8 @@ static int drain(int *fd, struct buf *out, const char *program, struct err *err)
 		return 0;
 	}
 	buf_put(out, piece, (size_t)got);
+	if (out->wipes)
+		wipe_bytes(piece, (size_t)got);
 	if (out->overflow)
 		return err_set(err, ERR_INTERNAL, "%s wrote more than %zu bytes", program, out->max);
 	return 0;

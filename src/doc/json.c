@@ -2,6 +2,8 @@
  * says. */
 #include "doc/json.h"
 
+#include "base/wipe.h"
+
 enum { JSON_DEPTH_MAX = 256 };
 
 /* jansson's own limit is thousands of levels, and walking such a tree again is
@@ -29,6 +31,12 @@ static bool too_deep(struct slice text)
 	return false;
 }
 
+/* Before main, so that no tree is older; blocks of both kinds mix all the same. */
+static __attribute__((constructor)) void wipe_what_is_freed(void)
+{
+	json_set_alloc_funcs(wipe_malloc, wipe_free);
+}
+
 int json_parse(struct slice text, const char *what, size_t max, json_t **out, struct err *err)
 {
 	json_error_t error;
@@ -42,6 +50,20 @@ int json_parse(struct slice text, const char *what, size_t max, json_t **out, st
 		return 0;
 	return err_set(err, ERR_USER, "%s: line %d, column %d: %s", what, error.line, error.column,
 		       error.text);
+}
+
+int json_parse_secret(struct slice text, const char *what, size_t max, json_t **out, struct err *err)
+{
+	struct err inner = ERR_INIT;
+	if (json_parse(text, what, max, out, &inner) == 0)
+		return 0;
+	/* What jansson says of a place quotes the text around it. */
+	char *near = strstr(inner.text, " near '");
+	if (near)
+		*near = '\0';
+	err_set(err, inner.code, "%s", inner.text);
+	wipe_bytes(&inner, sizeof(inner));
+	return -1;
 }
 
 static int put_piece(const char *bytes, size_t len, void *context)

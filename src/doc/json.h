@@ -15,6 +15,12 @@ enum { JSON_PARSE_MAX = 16 << 20 };
  * say "<what>: line L, column C: why". Any JSON value may stand at the top. */
 int json_parse(struct slice text, const char *what, size_t max, json_t **out, struct err *err) CHECKED;
 
+/* The same for a text that holds secrets: errors quote nothing of it. All of a tree's
+ * memory is wiped when it is freed (jansson is given such an allocator), so what is
+ * left to do is to hold the text itself in a buffer that wipes. */
+int json_parse_secret(struct slice text, const char *what, size_t max, json_t **out,
+		      struct err *err) CHECKED;
+
 /* Canonical: sorted keys, no white space. Pretty: two spaces, keys as inserted,
  * final newline. Fails only beyond the limit of `out` (see buf_check). */
 void json_put(struct buf *out, const json_t *json);

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "net/internal.h"
 
 #include <curl/curl.h>
 #include <fcntl.h>
@@ -251,14 +252,12 @@ int http_check_start(struct loop *loop, const struct http_check_spec *spec,
 		     void (*done)(void *context, const struct http_check_outcome *outcome), void *context,
 		     struct http_check **check_out, int *stream_out, struct err *err)
 {
-	static bool started; /* the loop's thread is the first to come here */
 	char host[256];
 	uint16_t port;
 	if (http_url_split(spec->url, host, sizeof(host), &port, err) < 0)
 		return -1;
-	if (!started && curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-		return err_set(err, ERR_INTERNAL, "libcurl could not be started");
-	started = true;
+	if (curl_start(err) < 0)
+		return -1;
 	struct sockaddr_un address = {0};
 	AUTO(close_fd) int listener = -1;
 	if (listener_open(&address, &listener, err) < 0)

@@ -67,6 +67,7 @@ struct provider {
 	const char *more;    /* Markdown for the reference page: variables read, permissions needed */
 	bool keeps_versions; /* an earlier value can be had again by its version */
 	bool runs_code;      /* needs an administrator's leave in a server */
+	bool local;          /* only reads files here: not worth a thread (providers_read) */
 	/* What is wrong with an address, without asking anybody; NULL when fine. */
 	const char *(*check)(struct slice url);
 	/* Errors say which provider, which path, and what permission or credential is

@@ -35,6 +35,9 @@ struct server_hello {
 	bool fresh;	  /* there is no .lockstep yet */
 	const char *path; /* absolute, resolved */
 	const char *user, *host, *system, *arch, *ssh_address;
+	/* The key config sets of this environment are named with, 64 hex digits; "" when the
+	 * server has none. A secret: never in logs, events, pages or --json. */
+	const char *config_key;
 };
 
 /* As MSG_ACTIVATION. */
@@ -71,8 +74,9 @@ struct server_state {
 
 struct server_edit {
 	const char *path; /* may hold any byte but NUL */
-	const char *kind; /* changed | added | removed | mode | type */
-	const char *seen, *expected, *owner, *activation;
+	const char *kind; /* changed | added | removed | mode (permissions or owner) | type */
+	const char *seen, *expected, *owner, *activation; /* no digests of a rendered file */
+	bool rendered;
 	int64_t modified;
 };
 
@@ -106,9 +110,22 @@ struct lease_result {
 	int64_t held_since;
 };
 
-/* PREPARE, and RESTORE when `from` is set. Texts may be NULL: left out. */
+/* A config file as it is to stand in an activation. */
+struct rendered_file {
+	const char *path;	   /* relative, clean, inside the release; its folders are made */
+	unsigned mode;		   /* permission bits; 0: 0640 */
+	const char *owner, *group; /* names; NULL or "": whoever deploys */
+	struct slice content;	   /* any bytes */
+};
+enum { RENDERED_FILES_MAX = 1000, RENDERED_BYTES_MAX = 16 << 20, RENDERED_MODE = 0640 };
+
+/* PREPARE, and RESTORE when `from` is set. Texts may be NULL: left out.
+ *
+ * Rendered files: those given; where none are, those of the kept activation
+ * `config_from`, which for a RESTORE is `from` unless said. RESTORE from the live
+ * activation with new ones is a config-only deployment: nothing else is sent. */
 struct prepare_request {
-	const char *deployment, *plan, *kind; /* deploy | promote | rollback | hotfix */
+	const char *deployment, *plan, *kind; /* deploy | promote | rollback | hotfix | config */
 	struct digest release;
 	const char *config, *commit, *subject, *by, *reason;
 	int64_t commit_time; /* seconds */
@@ -119,10 +136,16 @@ struct prepare_request {
 	struct text_list shared_dirs, shared_files, generated;
 	const char *tree, *recipe, *build_key, *platform;
 	const char *from; /* RESTORE: name of a kept activation */
+	const struct rendered_file *rendered;
+	size_t rendered_count;
+	bool no_rendered;	 /* none, and not those of `from` either */
+	const char *config_from; /* name of a kept activation; only without rendered files */
+	const char *config_key;	 /* 64 hex digits: what the server keeps from now on */
+	bool trust_signatures;	 /* RESTORE: files whose stat signature holds are not hashed again */
 };
 struct prepare_result {
 	const char *name;
-	uint64_t number, files, linked, copied, received, received_bytes, healed, edits;
+	uint64_t number, files, linked, copied, received, received_bytes, healed, edits, rendered;
 	uint64_t sent_bytes; /* written to the line for this step, frames included */
 	unsigned rounds;     /* offers made: 1 when the first one was enough */
 };
@@ -141,9 +164,18 @@ struct activate_result {
 	const char *name, *previous; /* name: "" after a REVERT to nothing */
 	int64_t at;
 };
+/* A value that goes to a command by descriptor: the command finds shell assignments
+ * for all of them behind the number in LOCKSTEP_SECRETS_FD, and says `. /dev/fd/3`. */
+struct secret_variable {
+	const char *name;   /* [A-Za-z_][A-Za-z0-9_]* */
+	struct slice value; /* no NUL */
+};
 struct reload_request {
 	const char *deployment, *spec, *away_from;
 	int64_t timeout_ms;
+	struct text_list env; /* as in run_request; for what a reload runs itself */
+	const struct secret_variable *secret_env;
+	size_t secret_env_count;
 };
 struct reload_result {
 	const char *kind;
@@ -155,7 +187,9 @@ struct run_request {
 	const char *deployment, *point, *command, *as;
 	uint64_t index;
 	const char *dir;      /* live | prepared | place */
-	struct text_list env; /* NAME=VALUE; never logged */
+	struct text_list env; /* NAME=VALUE, in the process's environment; never logged */
+	const struct secret_variable *secret_env;
+	size_t secret_env_count;
 	const char *on_retry; /* run | skip | ask */
 	int64_t timeout_ms;
 };
@@ -194,6 +228,7 @@ struct record_request {
 struct check_request {
 	const char *user, *link_mode;
 	struct text_list reloads, shared_files;
+	struct text_list owners, groups; /* of rendered files */
 };
 struct scan_result {
 	uint64_t files, hashed, edit_count;

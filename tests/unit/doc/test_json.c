@@ -29,7 +29,8 @@ static void bad_texts_are_located(void **state)
 		{"", "f: line 1, column 0: unexpected token near end of file"},
 		{"{\"a\": 1, \"a\": 2}", "f: line 1, column 12: duplicate object key near '\"a\"'"},
 		{"[1]\n x", "f: line 2, column 2: end of file expected near 'x'"},
-		{"[\"\\u0000\"]", "f: line 1, column 9: \\u0000 is not allowed without JSON_ALLOW_NUL near '\"\\u0000\"'"},
+		{"[\"\\u0000\"]",
+		 "f: line 1, column 9: \\u0000 is not allowed without JSON_ALLOW_NUL near '\"\\u0000\"'"},
 		{"[\"\xff\"]", "f: line 1, column 2: unable to decode byte 0xff near '\"'"},
 	};
 	(void)state;
@@ -41,6 +42,28 @@ static void bad_texts_are_located(void **state)
 		assert_string_equal(err.text, cases[i].message);
 		assert_null(json);
 	}
+}
+
+static void errors_about_secret_texts_quote_nothing(void **state)
+{
+	static const char *const texts[] = {
+		"{\"key\": \"hunter2\" \"hunter2\"}", "{\"key\": hunter2}", "{\"key\": \"hunter2\\q\"}",
+		"{\"hunter2\": 1, \"hunter2\": 2}",   "[\"hunter2",	    "{\"key\": \"hunter2\"} hunter2",
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct err err = ERR_INIT;
+		AUTO(json_free) json_t *json = NULL;
+		assert_int_equal(json_parse_secret(slice_of(texts[i]), "answer", KIB(1), &json, &err), -1);
+		assert_non_null(strstr(err.text, "answer: line 1, column"));
+		if (strstr(err.text, "hunter2"))
+			fail_msg("%s", err.text);
+	}
+	struct err err = ERR_INIT;
+	AUTO(json_free) json_t *json = NULL;
+	assert_int_equal(json_parse_secret(SLICE("{\"key\": \"hunter2\"}"), "answer", KIB(1), &json, &err),
+			 0);
+	assert_int_equal(json_object_size(json), 1);
 }
 
 static void limits_are_kept(void **state)
@@ -94,6 +117,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(canonical_text_is_sorted_and_tight),
 		cmocka_unit_test(bad_texts_are_located),
+		cmocka_unit_test(errors_about_secret_texts_quote_nothing),
 		cmocka_unit_test(limits_are_kept),
 		cmocka_unit_test(bytes_that_are_not_utf8_become_visible),
 		cmocka_unit_test(members_are_read_by_type),
