@@ -18,7 +18,9 @@ void candidates_sort(struct candidate *candidates, size_t count);
 int config_resolve(struct arena *arena, const struct candidate *candidates, size_t count,
 		   const struct resolve_scope *scope, struct config_set *out, struct err *err) CHECKED;
 
-/* What is wrong with the sets of environments; the first is the one deployed to. */
+/* What is wrong with the configuration of an environment, by itself and beside others.
+ * A value that is not present (only its name was asked for) counts as there and is not
+ * compared. */
 enum contract_problem_kind {
 	CONTRACT_MISSING = 1, /* required, and no value */
 	CONTRACT_TYPE,	      /* not of its type */
@@ -26,9 +28,8 @@ enum contract_problem_kind {
 	CONTRACT_NOT_SAME,    /* `same`, different in another environment */
 	CONTRACT_LIVE_KEY,    /* a live credential where none belongs */
 	CONTRACT_TEST_KEY,    /* a test credential where live_only_in names this environment */
-	CONTRACT_UNDECLARED, /* has a value and is not declared: a warning, unless there is no contract at all
-			      */
-	CONTRACT_BAKED,	     /* a name a build bakes in has different values per environment: a warning */
+	CONTRACT_UNDECLARED,  /* has a value, is not declared: a warning; not without any contract */
+	CONTRACT_BAKED,	      /* a name a build bakes in has different values per environment: a warning */
 };
 struct contract_problem {
 	enum contract_problem_kind kind;
@@ -45,9 +46,15 @@ struct environment_values {
 	const struct config_set *sets; /* one a server */
 	size_t count;
 };
+/* `contract` was indexed. */
 void contract_check(struct arena *arena, const struct contract *contract,
 		    const struct environment_values *subject, const struct environment_values *others,
 		    size_t other_count, struct contract_problems *out);
+/* The second half of it, for callers who hold the values of one other environment at a
+ * time: adds to `out`, which contract_check filled. */
+void contract_check_against(struct arena *arena, const struct contract *contract,
+			    const struct environment_values *subject, const struct environment_values *other,
+			    struct contract_problems *out);
 /* All that refuse, in one error (ERR_USER); 0 when none does. */
 int contract_problems_check(const struct contract_problems *problems, const char *environment,
 			    struct err *err) CHECKED;
