@@ -1,4 +1,5 @@
 /* The decision and what follows it: DECIDE, ACTIVATE, REVERT, RECORD, ABANDON. */
+#include "agent/render.h"
 #include "agent/scan.h"
 
 #include "base/clock.h"
@@ -335,7 +336,7 @@ int handle_abandon(struct session *session, const struct record *request, struct
 		return -1;
 	snprintf(path, sizeof(path), "manifests/%s", name);
 	if (tree_remove_at(session->place.private_fd, path, err) ||
-	    fault_point("agent.abandon.before_journal", err))
+	    render_forget(&session->place, name, err) || fault_point("agent.abandon.before_journal", err))
 		return -1;
 	begin_line(session, &line, "abandoned");
 	if (journal_append(&session->place, &line, err))

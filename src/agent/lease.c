@@ -1,5 +1,6 @@
 /* The lease: who may change this place. An flock held for the agent's life, and an
  * epoch that tells an old holder from the new one where a lock file was replaced. */
+#include "agent/render.h"
 #include "agent/session.h"
 
 #include "base/clock.h"
@@ -233,6 +234,9 @@ static int mend(struct session *session, struct err *err)
 		if (dir_each_at(session->place.private_fd, folders[i], remove_temporary, &temporaries, err))
 			return -1;
 	}
+	const char *pending = state_has_pending(&session->state) ? state_pending(&session->state, "name") : "";
+	if (render_sweep(&session->place, pending, err))
+		return -1;
 	return dir_each_at(session->place.private_fd, "prepare", remove_leftover, session, err);
 }
 
@@ -253,7 +257,8 @@ static int raise_next(struct session *session, struct err *err)
 
 static int send_leased(struct session *session, struct err *err)
 {
-	AUTO(buf_free) struct buf text = BUF_INIT(1024);
+	AUTO(buf_free) struct buf text = BUF_SECRET(1024);
+	char key[CONFIG_KEY_HEX_LEN + 1];
 	struct live live;
 
 	/* Another deployment may have ended while this one waited. */
@@ -264,6 +269,9 @@ static int send_leased(struct session *session, struct err *err)
 	record_put_str(&text, "place_id", session->state.place_id);
 	record_put_u64(&text, "next", session->state.next);
 	record_put_str(&text, "live", live.name);
+	config_key_load(&session->place, key);
+	record_put_opt(&text, "config_key", key);
+	explicit_bzero(key, sizeof(key));
 	return session_send_record(session, MSG_LEASED, &text, err);
 }
 

@@ -9,6 +9,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/stat.h>
 
 static int usage(void)
@@ -38,6 +41,15 @@ static int print_digest(void)
 	return puts(hex) < 0 ? ERR_INTERNAL : 0;
 }
 
+/* Secrets pass through: no core dumps, and nobody of the same user looks into us. Not by
+ * RLIMIT_CORE, which what a hook starts would inherit. */
+static void hide_memory(void)
+{
+#ifdef __linux__
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = ERR_INIT;
@@ -49,6 +61,7 @@ int main(int argc, char **argv)
 	if (argc != 3 || (strcmp(argv[1], "serve") != 0 && strcmp(argv[1], "observe") != 0))
 		return usage();
 	log_setup("agent");
+	hide_memory();
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
 	fault_mark("agent.start");

@@ -18,7 +18,7 @@
 enum { SECOND_SOURCE_MAX = 20000 };
 enum { ASIDE_FILES_MAX = 1000, ASIDE_BYTES_MAX = 32 << 20 };
 
-static bool same_or_below(struct slice path, struct slice top)
+bool path_is_same_or_below(struct slice path, struct slice top)
 {
 	return path.len >= top.len && memcmp(path.ptr, top.ptr, top.len) == 0 &&
 	       (path.len == top.len || path.ptr[top.len] == '/');
@@ -27,7 +27,7 @@ static bool same_or_below(struct slice path, struct slice top)
 static bool below_any(struct slice path, const struct slice *tops, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (same_or_below(path, tops[i]))
+		if (path_is_same_or_below(path, tops[i]))
 			return true;
 	return false;
 }
@@ -35,7 +35,7 @@ static bool below_any(struct slice path, const struct slice *tops, size_t count)
 bool preparation_is_covered(const struct preparation *p, struct slice path)
 {
 	return below_any(path, p->shared_dirs, p->shared_dir_count) ||
-	       below_any(path, p->shared_files, p->shared_file_count);
+	       below_any(path, p->shared_files, p->shared_file_count) || render_find(p, path);
 }
 
 bool preparation_is_generated(const struct preparation *p, struct slice path)
@@ -194,7 +194,8 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 		.own = &source->own,
 		.root_fd = source->root_fd,
 		/* A rollback hashes what it goes back to; the others only when that is not whole. */
-		.deep = p->restoring && !(p->source_count > 1 && p->sources[0].whole),
+		.deep = p->restoring && !p->trust_signatures &&
+			!(p->source_count > 1 && p->sources[0].whole),
 		.intact = source->intact,
 		.edit = report ? note_edit : NULL,
 		.context = &edits,
@@ -202,7 +203,7 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 	if (scan_run(&scan, err))
 		return err_wrap(err, "looking at activation %s", name);
 	/* Many files hashed only because links came or went: write down that they are right. */
-	if (scan.hashed > 32 && !p->restoring &&
+	if (scan.hashed > 32 && (!p->restoring || p->trust_signatures) &&
 	    scan_refresh(place, name, source->root_fd, &source->own, source->intact, err))
 		return -1;
 	index_source(p, source);
@@ -226,7 +227,7 @@ int obtain_open_sources(struct preparation *p, struct err *err)
 		live.name[0] = '\0';
 	}
 	/* A rollback prefers the files of the activation it goes back to. */
-	if (p->restoring && add_source(p, p->from, false, err))
+	if (p->restoring && add_source(p, p->from, strcmp(p->from, live.name) == 0, err))
 		return -1;
 	if (live.name[0] && add_source(p, live.name, true, err))
 		return -1;

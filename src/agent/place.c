@@ -28,7 +28,8 @@ static int absolute_path(const char *path, char out[PATH_MAX], struct err *err)
 
 static int open_private(struct place *place, bool create, struct err *err)
 {
-	static const char *const folders[] = {"manifests", "prepare", "objects", "aside", "trash", "hooks"};
+	static const char *const folders[] = {"manifests", "prepare",  "objects", "aside",
+					      "trash",	   "rendered", "hooks"};
 	struct stat st;
 
 	if (create && mkdirat(place->dir_fd, ".lockstep", 0700) != 0 && errno != EEXIST)

@@ -12,6 +12,8 @@
  *		manifests/release-HEX   a release's manifest
  *		prepare/NAME/       an activation that is not complete yet
  *		objects/HEX         content no activation shows (covered, generated, pristine sides)
+ *		rendered/NAME/HEX   0600, the config files an activation was given, by content
+ *		config-key          0600, what config sets of this environment are named with
  *		aside/DEPLOYMENT/   hand-edited files as they were found
  *		trash/              what could not be removed
  *		hooks/              process groups of running hooks (pid, start time)
@@ -20,7 +22,8 @@
  * Order of durability in a deployment:
  *	1. lock held, epoch + 1 in `state` (replaced durably)
  *	2. `state` gets the pending deployment, before anything else is created
- *	3. prepare/NAME filled, everything below it synced
+ *	3. prepare/NAME filled, its config files kept in rendered/NAME, then written into
+ *	   it, config-key replaced where it differs, all of it synced
  *	4. prepare/NAME renamed to releases/NAME, both folders synced
  *	5. journal `prepared` synced
  *	6. journal `commit` synced, on the decision server only

@@ -1,9 +1,10 @@
 /* A preparation: an activation being built under .lockstep/prepare, from what the
  * server has and what the controller sends. Shared by prepare.c (requests and the
- * order of effects), obtain.c (content that is here already) and receive.c
- * (content that comes). */
+ * order of effects), obtain.c (content that is here already), receive.c (content
+ * that comes) and render.c (config files). */
 #pragma once
 
+#include "agent/render.h"
 #include "agent/scan.h"
 #include "agent/session.h"
 #include "agent/signature.h"
@@ -41,16 +42,26 @@ struct preparation {
 	int64_t commit_time;
 	bool copy;                   /* link: copy */
 	bool restoring;
+	bool trust_signatures;       /* hash: signature */
 	char from[PLACE_NAME_MAX];
 	struct slice shared_dirs[64], shared_files[64], generated[64];
 	size_t shared_dir_count, shared_file_count, generated_count;
+
+	/* Config files: those that come, or those of a kept activation. */
+	struct rendered *rendered; /* sorted by path once render_settle was called */
+	size_t rendered_count, rendered_expected;
+	uint64_t rendered_bytes;
+	char config_from[PLACE_NAME_MAX];
+	bool config_from_asked;    /* by that key, not only by `from` */
+	char config_key[CONFIG_KEY_HEX_LEN + 1];
 
 	struct arena base_arena;
 	struct slice base;           /* prefix of the manifest's frame */
 	struct decompressor *manifest_decoder;
 	struct buf manifest_bytes;
 	bool manifest_ended;
-	bool has_manifest;
+	bool manifest_known;         /* no bytes of it are to come */
+	bool has_manifest;           /* and the tree has been begun */
 	struct manifest manifest;
 
 	struct arena source_arena;   /* of sources; given back before the end */
@@ -74,8 +85,15 @@ struct preparation {
 	uint64_t files, linked, copied, received, received_bytes, healed, edits, done_bytes;
 };
 
+/* Not in the activation as the release has it: under what is shared, or a config file is
+ * there instead. */
 bool preparation_is_covered(const struct preparation *p, struct slice path);
 bool preparation_is_generated(const struct preparation *p, struct slice path);
+bool path_is_same_or_below(struct slice path, struct slice top);
+/* Relative, clean, inside a release, and not ours; `key` names it in the error. */
+int preparation_check_path(const char *key, struct slice path, struct err *err) CHECKED;
+/* Folders above a path that the release does not have. */
+int preparation_make_parents(struct preparation *p, struct slice path, struct err *err) CHECKED;
 
 /* obtain.c: from the live activation and other kept ones, and from objects/. */
 int obtain_open_sources(struct preparation *p, struct err *err) CHECKED;

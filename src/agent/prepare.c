@@ -25,6 +25,7 @@ void preparation_free(struct preparation **preparation)
 	if (!p)
 		return;
 	receive_free(p);
+	render_free(p);
 	obtain_close_sources(p);
 	tree_cursor_close(&p->cursor);
 	close_fd(&p->tree_fd);
@@ -41,6 +42,20 @@ void preparation_free(struct preparation **preparation)
 
 /* --- the request -------------------------------------------------------------- */
 
+int preparation_check_path(const char *key, struct slice path, struct err *err)
+{
+	bool good = path.len > 0 && path.len <= MANIFEST_PATH_MAX && slice_find(path, '\0') < 0 &&
+		    path.ptr[0] != '/' && !slice_starts_with(path, ".lockstep");
+
+	/* The same rules as for a path of a release: relative, clean, inside. */
+	for (struct slice rest = path; rest.ptr && good;) {
+		struct slice part = slice_cut(&rest, '/');
+		good = part.len > 0 && !slice_is(part, ".") && !slice_is(part, "..");
+	}
+	return good ? 0
+		    : err_set(err, ERR_USER, "%s: \"%.*s\" is no path inside a release", key, SLICE_ARG(path));
+}
+
 static int copy_paths(struct preparation *p, const struct record *request, const char *key, struct slice *out,
 		      size_t max, size_t *count, struct err *err)
 {
@@ -48,17 +63,8 @@ static int copy_paths(struct preparation *p, const struct record *request, const
 	struct slice value;
 
 	while (record_next(request, key, &cursor, &value)) {
-		/* The same rules as for a path of a release: relative, clean, inside. */
-		if (value.len == 0 || value.len > MANIFEST_PATH_MAX || slice_find(value, '\0') >= 0 ||
-		    value.ptr[0] == '/' || slice_starts_with(value, ".lockstep"))
-			return err_set(err, ERR_USER, "%s: \"%.*s\" is no path inside a release", key,
-				       SLICE_ARG(value));
-		for (struct slice rest = value; rest.ptr;) {
-			struct slice part = slice_cut(&rest, '/');
-			if (part.len == 0 || slice_is(part, ".") || slice_is(part, ".."))
-				return err_set(err, ERR_USER, "%s: \"%.*s\" is no path inside a release", key,
-					       SLICE_ARG(value));
-		}
+		if (preparation_check_path(key, value, err))
+			return -1;
 		if (*count == max)
 			return err_set(err, ERR_USER, "more than %zu paths under %s", max, key);
 		out[(*count)++] = arena_slice(&p->arena, value);
@@ -85,6 +91,29 @@ static void copy_fields(struct preparation *p, const struct record *request)
 	}
 	while (record_next(request, "servers", &cursor, &value))
 		record_put(&p->line, "servers", value);
+}
+
+/* Which config files the activation gets. */
+static int read_rendered(struct preparation *p, const struct record *request, struct err *err)
+{
+	struct slice kept = record_get(request, "config_from"), key = record_get(request, "config_key");
+	uint64_t expected = record_get_u64(request, "rendered", 0), number;
+
+	if (expected > RENDERED_FILES_MAX)
+		return err_set(err, ERR_USER, "more than %d rendered files", RENDERED_FILES_MAX);
+	if (kept.len && !place_parse_name(kept, &number))
+		return err_set(err, ERR_USER, "\"%.*s\" is no name of an activation", SLICE_ARG(kept));
+	if (key.len > CONFIG_KEY_HEX_LEN)
+		return err_set(err, ERR_USER, "the config key is not %d hex digits", CONFIG_KEY_HEX_LEN);
+	p->rendered_expected = expected;
+	p->config_from_asked = kept.len > 0;
+	if (!kept.len && place_parse_name(slice_of(p->from), &number))
+		kept = slice_of(p->from);
+	if (!record_get(request, "rendered").ptr && kept.len)
+		memcpy(p->config_from, kept.ptr, kept.len);
+	if (key.len)
+		memcpy(p->config_key, key.ptr, key.len);
+	return 0;
 }
 
 static int check_expectation(struct session *session, const struct record *request, struct live *live,
@@ -179,6 +208,7 @@ static int begin(struct session *session, const struct record *request, bool res
 		.commit_time = record_get_i64(request, "commit_time", 0),
 		.copy = slice_is(record_get(request, "link"), "copy"),
 		.restoring = restoring,
+		.trust_signatures = slice_is(record_get(request, "hash"), "signature"),
 	};
 	preparation_free(&session->preparation);
 	session->preparation = p;
@@ -192,7 +222,8 @@ static int begin(struct session *session, const struct record *request, bool res
 	struct slice from = record_get(request, "from");
 	if (from.len < sizeof(p->from) && from.len)
 		memcpy(p->from, from.ptr, from.len);
-	if (copy_paths(p, request, "shared_dir", p->shared_dirs, ARRAY_LEN(p->shared_dirs),
+	if (read_rendered(p, request, err) ||
+	    copy_paths(p, request, "shared_dir", p->shared_dirs, ARRAY_LEN(p->shared_dirs),
 		       &p->shared_dir_count, err) ||
 	    copy_paths(p, request, "shared_file", p->shared_files, ARRAY_LEN(p->shared_files),
 		       &p->shared_file_count, err) ||
@@ -278,7 +309,7 @@ static int fill_tree(struct preparation *p, struct err *err)
 
 static int begin_tree(struct preparation *p, struct err *err)
 {
-	if (fault_point("agent.prepare.before_tree", err) || fill_tree(p, err))
+	if (render_settle(p, err) || fault_point("agent.prepare.before_tree", err) || fill_tree(p, err))
 		return -1;
 	p->has_manifest = true;
 	return 0;
@@ -310,6 +341,8 @@ static int manifest_data(struct preparation *p, struct slice bytes, struct err *
 
 	if (p->has_manifest)
 		return err_set(err, ERR_INTERNAL, "manifest data behind the manifest");
+	if (!render_complete(p))
+		return err_set(err, ERR_INTERNAL, "the manifest came before all rendered files");
 	if (!p->manifest_decoder)
 		p->manifest_decoder = decompressor_new(p->base);
 	if (decompressor_feed(p->manifest_decoder, bytes, collect, &p->manifest_bytes, &ended, err))
@@ -331,6 +364,30 @@ int prepare_manifest_data(struct session *session, struct slice bytes, struct er
 	if (session->offer_failed)
 		return 0;
 	return refuse_offer(session, manifest_data(session->preparation, bytes, err), err);
+}
+
+static int render_message(struct preparation *p, const struct record *record, struct slice bytes,
+			  struct err *err)
+{
+	if (record ? render_announce(p, record, err) : render_content(p, bytes, err))
+		return -1;
+	/* A manifest that is here already has waited for them; RESTORE waits for OFFERED. */
+	return p->manifest_known && !p->restoring && render_complete(p) ? begin_tree(p, err) : 0;
+}
+
+int prepare_render(struct session *session, const struct record *record, struct err *err)
+{
+	if (session->offer_failed)
+		return 0;
+	return refuse_offer(session, render_message(session->preparation, record, (struct slice){0}, err),
+			    err);
+}
+
+int prepare_render_data(struct session *session, struct slice bytes, struct err *err)
+{
+	if (session->offer_failed)
+		return 0;
+	return refuse_offer(session, render_message(session->preparation, NULL, bytes, err), err);
 }
 
 int prepare_object_data(struct session *session, struct slice bytes, struct err *err)
@@ -355,8 +412,7 @@ static void shared_target(struct slice path, struct buf *out)
 	buf_put_slice(out, path);
 }
 
-/* Folders above a shared path that the release does not have. */
-static int make_parents(struct preparation *p, struct slice path, struct err *err)
+int preparation_make_parents(struct preparation *p, struct slice path, struct err *err)
 {
 	for (size_t at = 0; at < path.len; at++) {
 		if (path.ptr[at] != '/')
@@ -511,7 +567,7 @@ static int link_shared(struct preparation *p, struct slice path, struct err *err
 	int dir_fd;
 
 	shared_target(path, &target);
-	if (make_parents(p, path, err) || tree_parent(&p->cursor, path, &dir_fd, &name, err))
+	if (preparation_make_parents(p, path, err) || tree_parent(&p->cursor, path, &dir_fd, &name, err))
 		return -1;
 	return symlinkat(buf_str(&target), dir_fd, name) == 0 ? 0 : err_errno(err, "%s", path.ptr);
 }
@@ -534,7 +590,7 @@ static int compare_own(const void *a, const void *b)
 			     ((const struct own_entry *)b)->entry.path);
 }
 
-/* Folders that only exist because a shared or generated path lies in them. */
+/* Folders that only exist because a shared, generated or rendered path lies in them. */
 static void add_parent_entries(struct preparation *p, struct own_manifest *own, struct slice path)
 {
 	for (size_t at = 0; at < path.len; at++) {
@@ -569,17 +625,58 @@ static void add_shared_entry(struct preparation *p, struct own_manifest *own, st
 	digest_of(buf_slice(&target), &entry->entry.digest);
 }
 
+/* A config file shows at its path, in place of what the release has there. */
+static int add_rendered_entry(struct preparation *p, struct own_manifest *own, const struct rendered *file,
+			      struct err *err)
+{
+	const struct entry *there = manifest_find(&p->manifest, file->path);
+	const char *name;
+	struct stat st;
+	int dir_fd;
+
+	if (!there)
+		add_parent_entries(p, own, file->path);
+	if (tree_parent(&p->cursor, file->path, &dir_fd, &name, err))
+		return -1;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return err_errno(err, "%s", file->path.ptr);
+	struct own_entry *entry =
+		there ? &own->entries[there - p->manifest.entries] : &own->entries[own->count++];
+	*entry = (struct own_entry){
+		.show = SHOW_RENDERED,
+		.entry = {.type = ENTRY_FILE,
+			  .mode = file->mode,
+			  .size = file->size,
+			  .digest = file->digest,
+			  .path = file->path},
+	};
+	signature_take(entry, &st);
+	return 0;
+}
+
+/* An entry of its own, and one for each folder above. */
+static size_t entries_for(struct slice path)
+{
+	size_t count = 1;
+
+	for (size_t i = 0; i < path.len; i++)
+		count += path.ptr[i] == '/';
+	return count;
+}
+
 /* Every file as it stands now: the signatures the next deployment relies on. */
 static int take_signatures(struct preparation *p, struct own_manifest *own, struct err *err)
 {
 	size_t extra = 0;
 
 	for (size_t i = 0; i < p->shared_dir_count; i++)
-		extra += p->shared_dirs[i].len + 1;
+		extra += entries_for(p->shared_dirs[i]);
 	for (size_t i = 0; i < p->shared_file_count; i++)
-		extra += p->shared_files[i].len + 1;
+		extra += entries_for(p->shared_files[i]);
 	for (size_t i = 0; i < p->generated_count; i++)
-		extra += p->generated[i].len + 1;
+		extra += entries_for(p->generated[i]);
+	for (size_t i = 0; i < p->rendered_count; i++)
+		extra += entries_for(p->rendered[i].path);
 	*own = (struct own_manifest){.release = p->release};
 	own->entries = ARENA_NEW_ARRAY(&p->arena, p->manifest.count + extra, struct own_entry);
 	for (size_t i = 0; i < p->manifest.count; i++) {
@@ -604,6 +701,9 @@ static int take_signatures(struct preparation *p, struct own_manifest *own, stru
 		add_shared_entry(p, own, p->shared_dirs[i]);
 	for (size_t i = 0; i < p->shared_file_count; i++)
 		add_shared_entry(p, own, p->shared_files[i]);
+	for (size_t i = 0; i < p->rendered_count; i++)
+		if (add_rendered_entry(p, own, &p->rendered[i], err))
+			return -1;
 	for (size_t i = 0; i < p->generated_count; i++) {
 		if (manifest_find(&p->manifest, p->generated[i]))
 			continue;
@@ -631,7 +731,7 @@ static int settle_activation(struct preparation *p, struct err *err)
 	obtain_close_sources(p);
 	map_free(&p->wanted);
 	mem_free_ptr(&p->next);
-	if (put_shared(p, err) || take_signatures(p, &own, err) || own_save(place, p->name, &own, err) ||
+	if (put_shared(p, err) || render_put(p, err) || take_signatures(p, &own, err) || own_save(place, p->name, &own, err) ||
 	    release_manifest_save(place, &p->manifest, err))
 		return -1;
 	tree_cursor_close(&p->cursor);
@@ -700,6 +800,7 @@ static int send_prepared(struct preparation *p, struct err *err)
 	record_put_u64(&text, "received_bytes", p->received_bytes);
 	record_put_u64(&text, "healed", p->healed);
 	record_put_u64(&text, "edits", p->edits);
+	record_put_u64(&text, "rendered", p->rendered_count);
 	return session_send_record(p->session, MSG_PREPARED, &text, err);
 }
 
@@ -707,6 +808,10 @@ static int send_prepared(struct preparation *p, struct err *err)
 static int conclude(struct preparation *p, struct err *err)
 {
 	receive_end_offer(p);
+	if (!render_complete(p))
+		return err_set(err, ERR_INTERNAL, "the rendered files did not come whole");
+	if (p->restoring && !p->has_manifest && begin_tree(p, err))
+		return -1;
 	if (!p->has_manifest)
 		return err_set(err, ERR_INTERNAL, "the manifest did not come whole");
 	if (p->wanted.count == 0) {
@@ -749,7 +854,8 @@ static int expect_manifest(struct preparation *p, const struct record *request, 
 	if (record_get_u64(request, "manifest_bytes", 0) == 0) {
 		if (release_manifest_load(place, p->release_hex, &p->arena, &p->manifest, err))
 			return -1;
-		return begin_tree(p, err);
+		p->manifest_known = true;
+		return render_complete(p) ? begin_tree(p, err) : 0;
 	}
 	if (base.len == 0)
 		return 0;
@@ -780,11 +886,6 @@ int handle_restore(struct session *session, const struct record *request, struct
 		result = release_manifest_load(&session->place, session->preparation->release_hex,
 					       &session->preparation->arena, &session->preparation->manifest,
 					       err);
-	if (result == 0)
-		result = begin_tree(session->preparation, err);
-	if (result == 0)
-		result = conclude(session->preparation, err);
-	if (result)
-		preparation_free(&session->preparation);
-	return result ? result : end_if_settled(session, 0);
+	/* The rest waits for OFFERED: rendered files may come before. */
+	return refuse_offer(session, result, err);
 }

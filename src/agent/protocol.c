@@ -59,6 +59,8 @@ const struct message_kind message_kinds[] = {
 	ROW(MSG_RELAY_OPEN, "relay-open", C | LEASE),
 	ROW(MSG_RELAY_CLOSE, "relay-close", A | C | LEASE),
 	ROW(MSG_RELAY_DATA, "relay-data", A | C | LEASE | DATA),
+	ROW(MSG_RENDER, "render", C | LEASE),
+	ROW(MSG_RENDER_DATA, "render-data", C | LEASE | DATA),
 };
 const size_t message_kind_count = ARRAY_LEN(message_kinds);
 
@@ -146,6 +148,8 @@ int talk_from_controller(struct talk *talk, uint8_t type, size_t payload_len, st
 	case MSG_BYE:
 		talk->state = TALK_OVER;
 		return 0;
+	case MSG_RENDER:
+	case MSG_RENDER_DATA:
 	case MSG_MANIFEST_DATA:
 	case MSG_OBJECT_DATA:
 		if (talk->state != TALK_OFFERING)
@@ -167,7 +171,7 @@ int talk_from_controller(struct talk *talk, uint8_t type, size_t payload_len, st
 		return out_of_turn(talk, who, type, err);
 	talk->request = type;
 	talk->data_bytes = 0;
-	talk->state = type == MSG_PREPARE ? TALK_OFFERING : TALK_ASKED;
+	talk->state = type == MSG_PREPARE || type == MSG_RESTORE ? TALK_OFFERING : TALK_ASKED;
 	return 0;
 }
 

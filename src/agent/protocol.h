@@ -25,10 +25,11 @@
  *
  * Changing (only after LEASE was granted):
  *	C → A  LEASE                       A → C  [WAITING…] LEASED, ACTIVATION…, PENDING?, READY | REFUSED
- *	C → A  PREPARE, MANIFEST_DATA…, OBJECT_DATA…, OFFERED
+ *	C → A  PREPARE, (RENDER, RENDER_DATA…)…, MANIFEST_DATA…, OBJECT_DATA…, OFFERED
  *	                                   A → C  [PROGRESS…] NEED… LACKING | PREPARED | REFUSED
  *	C → A  OBJECT_DATA…, OFFERED       again, until PREPARED
- *	C → A  RESTORE                     A → C  as PREPARE (no data follows the request itself)
+ *	C → A  RESTORE, (RENDER, RENDER_DATA…)…, OFFERED
+ *	                                   A → C  as PREPARE
  *	C → A  DECIDE                      A → C  DONE | REFUSED      decision server only
  *	C → A  ACTIVATE | REVERT           A → C  ACTIVATED | REFUSED
  *	C → A  RELOAD                      A → C  [OUTPUT…] RELOADED | REFUSED
@@ -41,9 +42,12 @@
  *	C → A  BYE                         the agent releases the lock and exits
  *
  * One request is under way at a time; PING, PONG and relay data excepted.
- * REFUSED ends a request, never the conversation; behind PREPARE it comes only after
+ * REFUSED ends a request, never the conversation; behind PREPARE and RESTORE it comes only after
  * OFFERED, so that data under way are never mistaken for something else. An agent that meets a frame it
- * cannot accept answers REFUSED code=2 and exits. */
+ * cannot accept answers REFUSED code=2 and exits.
+ *
+ * Secrets travel in RENDER_DATA, secret_env= and config_key=: both ends wipe what held
+ * them, and neither logs or journals them. */
 #pragma once
 
 #include "base/arena.h"
@@ -57,7 +61,8 @@ enum message_type {
 	                    * activation `current` shows; empty: none) foreign= (1: `current` shows
 	                    * something that is not ours) fresh= (1: there is no .lockstep yet)
 	                    * path= (absolute, resolved) user= uid= host= system= arch= ssh_address= (the
-	                    * server's own address of this connection) free_bytes= free_files= */
+	                    * server's own address of this connection) free_bytes= free_files= config_key= (64
+	                    * hex digits that config sets are named with; empty: none. A secret) */
 	MSG_ACTIVATION,    /* number= name= release= config= deployment= commit= subject= by= at= plan= kind=
 	                    * verdict= (prepared | activated | live | verified | failed | reverted)
 	                    * receipt= (http | command | none; empty when not verified) verified_at= */
@@ -66,8 +71,9 @@ enum message_type {
 	                    * servers= (repeated) decided= (commit | go-back | empty: as this server's journal
 	                    * knows) phase= (begun | prepared | activated | reverted) */
 	MSG_READY,         /* no keys */
-	MSG_EDIT,          /* path= kind= (changed | added | removed | mode | type) seen= expected= (digests)
-	                    * owner= modified= activation= */
+	MSG_EDIT,          /* path= kind= (changed | added | removed | mode | type) seen= expected= (digests;
+	                    * not of a rendered file, whose content may be guessed from them; `mode` stands
+	                    * for its owner too) rendered= (1) owner= modified= activation= */
 	MSG_SCANNED,       /* files= edits= hashed= (files that had to be hashed) live= */
 	MSG_LINE,          /* line= (one journal line without its newline) */
 	MSG_MANIFEST_DATA, /* both ways: bytes of one zstd frame whose prefix is the last
@@ -78,12 +84,13 @@ enum message_type {
 	MSG_PROBLEM,       /* severity= (ok | warn | bad) what= why= hint= */
 	MSG_USE,           /* pid= name= (of the activation) what= (cwd | exe | root | map) command= */
 	MSG_WAITING,       /* held_by= since= deployment=   while LEASE waits: once, then every 5 s */
-	MSG_LEASED,        /* epoch= place_id= next= live= (as in HELLO, but now) */
+	MSG_LEASED,        /* epoch= place_id= next= live= config_key= (as in HELLO, but now) */
 	MSG_REFUSED,       /* code= (enum err_code) text= hint=   for LEASE also held_by= since= deployment= */
 	MSG_PROGRESS,      /* files= files_total= bytes= bytes_total= step= (link | receive | hash | sync) */
 	MSG_NEED,          /* digest= repeated (at most NEED_MAX a message) */
 	MSG_LACKING,       /* count= bytes=    ends a list of NEED */
-	MSG_PREPARED,      /* name= number= files= linked= copied= received= received_bytes= healed= edits= */
+	MSG_PREPARED,      /* name= number= files= linked= copied= received= received_bytes= healed= edits=
+	                    * rendered= */
 	MSG_ACTIVATED,     /* name= (empty after a REVERT to nothing) previous= at= */
 	MSG_OUTPUT,        /* stream= (out | err) text= */
 	MSG_RELOADED,      /* kind= proved= (proved | draining | not_checked) why= processes= */
@@ -98,24 +105,30 @@ enum message_type {
 	MSG_JOURNAL,       /* last= (so many lines at most, oldest first; 0: all)   DONE lines= */
 	MSG_MANIFEST_GET,  /* release= base=      DONE bytes=, or REFUSED code 5 */
 	MSG_OBJECT_GET,    /* digest= repeated (≤ NEED_MAX)    DONE found= missing= (repeated digests) */
-	MSG_CHECK,         /* user= reload= (repeated) shared_file= (repeated) link=    DONE bad= warn= */
+	MSG_CHECK,         /* user= reload= (repeated) shared_file= (repeated) link= owner= group= (repeated: of
+	                    * rendered files)    DONE bad= warn= */
 	MSG_USES,          /* no keys             DONE count= */
 	MSG_LEASE,         /* project= environment= by= deployment= wait_ms= take_over= (1) */
-	MSG_PREPARE,       /* epoch= deployment= plan= kind= (deploy | promote | rollback | hotfix) release=
+	MSG_PREPARE,       /* epoch= deployment= plan= kind= (deploy | promote | rollback | hotfix | config) release=
 	                    * base= config= commit= subject= by= reason= commit_time= (seconds) expect= (name of
 	                    * the live activation the plan saw; empty: none) decision_place= decision_server=
 	                    * servers= (repeated) link= (auto | copy) shared_dir= shared_file= generated= (all
-	                    * repeated) tree= recipe= build_key= platform= manifest_bytes= (decoded size) */
+	                    * repeated) tree= recipe= build_key= platform= manifest_bytes= (decoded size)
+	                    * rendered= (so many RENDER follow) config_from= (without rendered=: name of the
+	                    * kept activation whose rendered files it gets; absent: none) config_key= (kept) */
 	MSG_OFFERED,       /* epoch=   everything the controller believes to be lacking has been sent */
-	MSG_RESTORE,       /* as PREPARE, plus from= (name of a kept activation): hashes every file, heals */
+	MSG_RESTORE,       /* as PREPARE, plus from= (name of a kept activation, also for config_from= where
+	                    * neither that nor rendered= is there) hash= (deep: every file of it, the
+	                    * default | signature: those whose stat signature does not hold); heals */
 	MSG_DECIDE,        /* epoch= deployment= decision= (commit | go-back) why= */
 	MSG_ACTIVATE,      /* epoch= deployment= expect= decide= (1: write the commit decision first; for a
 	                    * deployment of one server) */
 	MSG_REVERT,        /* epoch= deployment=   to what was live before it; idempotent */
 	MSG_RELOAD,        /* epoch= deployment= spec= (as in lockstep.yml) timeout_ms= away_from= (name of the
-	                    * activation no process may still use) */
+	                    * activation no process may still use) env= secret_env= (as RUN; for `command`) */
 	MSG_RUN,           /* epoch= deployment= point= (hook point or "health") index= command= as= timeout_ms=
-	                    * dir= (live | prepared | place) env= (repeated NAME=VALUE) on_retry= (run|skip|ask) */
+	                    * dir= (live | prepared | place) env= (repeated NAME=VALUE) secret_env= (repeated NAME=VALUE: given
+	                    * as shell assignments behind descriptor 3) on_retry= (run|skip|ask) */
 	MSG_RECORD,        /* epoch= event= (verified | live | failed | restored | note) and any other keys: the
 	                    * journal line; verified, live, failed and restored also end the pending deployment; said
 	                    * again after a lost answer, the same event is simply DONE */
@@ -127,7 +140,13 @@ enum message_type {
 	                    * port= timeout_ms= */
 	MSG_RELAY_CLOSE,   /* both ways: id= */
 	MSG_RELAY_DATA,    /* both ways: u32 id (little endian), then bytes */
+	MSG_RENDER,        /* path= mode= (decimal) owner= group= (names; empty: ours) size= */
+	MSG_RENDER_DATA,   /* bytes of the file named last, `size` of them in all */
 };
+
+/* Config files of one activation. */
+enum { RENDERED_FILES_MAX = 1000, RENDERED_BYTES_MAX = 16 << 20, RENDERED_MODE = 0640 };
+enum { CONFIG_KEY_HEX_LEN = 64 };
 
 /* The object stream: one zstd stream over the OBJECT_DATA payloads of one offer
  * (from PREPARE or LACKING up to OFFERED; for OBJECT_GET up to DONE), decoded to

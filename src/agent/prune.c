@@ -4,6 +4,7 @@
  * one among them), the newest good one before the live one, the two newest that
  * failed (as evidence; they never push a good one out), what is under way and its
  * way back, and every one a process still uses. */
+#include "agent/render.h"
 #include "agent/scan.h"
 #include "agent/uses.h"
 
@@ -119,7 +120,8 @@ static int remove_activation(struct prune *prune, const char *name, struct err *
 		return 0;
 	}
 	snprintf(path, sizeof(path), "manifests/%s", name);
-	if (tree_remove_at(place->private_fd, path, err) || fault_point("agent.prune.after_rename", err))
+	if (tree_remove_at(place->private_fd, path, err) || render_forget(place, name, err) ||
+	    fault_point("agent.prune.after_rename", err))
 		return -1;
 	if (tree_remove_at(place->private_fd, trash, &refused)) {
 		report_trash(prune, name, &refused);
@@ -195,15 +197,15 @@ static int note_needed(struct sweep *sweep, const char *name, struct err *err)
 	digest_to_hex(&own.release, hex);
 	map_put(&sweep->releases, slice_of(hex), sweep);
 	for (size_t e = 0; e < own.count; e++) {
-		shared = shared || own.entries[e].show == SHOW_SHARED;
+		shared = shared || own.entries[e].show == SHOW_SHARED || own.entries[e].show == SHOW_RENDERED;
 		if (own.entries[e].show == SHOW_COVERED || own.entries[e].show == SHOW_GENERATED)
 			need_object(sweep, &own.entries[e].entry.digest);
 	}
-	/* A shared file's entry in the release is covered by our link. */
+	/* The release's entry is covered by our link or by a config file. */
 	if (!shared || release_manifest_load(place, hex, &arena, &release, err))
 		return 0;
 	for (size_t e = 0; e < own.count; e++) {
-		if (own.entries[e].show != SHOW_SHARED)
+		if (own.entries[e].show != SHOW_SHARED && own.entries[e].show != SHOW_RENDERED)
 			continue;
 		const struct entry *entry = manifest_find(&release, own.entries[e].entry.path);
 		if (entry)

@@ -90,7 +90,8 @@ static int check_file(struct folder *folder, const char *name, const struct own_
 		edit->kind = "mode";
 		return report(scan, edit, st, err);
 	}
-	bool same_mode = (st->st_mode & 0777) == entry->entry.mode && !(st->st_mode & 07000);
+	bool same_mode = (st->st_mode & 0777) == entry->entry.mode && !(st->st_mode & 07000) &&
+			 (!edit->rendered || entry->dev == own_owner_of(st));
 	if (digest_equal(&digest, &entry->entry.digest)) {
 		/* Touched, or replaced by the same bytes: what counts is right. But its
 		 * signature does not vouch for it, so `intact` comes from the hash just made. */
@@ -100,7 +101,8 @@ static int check_file(struct folder *folder, const char *name, const struct own_
 		return report(scan, edit, st, err);
 	}
 	edit->kind = "changed";
-	digest_to_hex(&digest, edit->seen);
+	if (!edit->rendered)
+		digest_to_hex(&digest, edit->seen);
 	return report(scan, edit, st, err);
 }
 
@@ -126,7 +128,8 @@ static int scan_entry(void *context, const char *name, struct err *err)
 		folder->seen[entry - scan->own->entries] = true;
 		if (entry->show == SHOW_GENERATED)
 			return 0;
-		if (entry->entry.type == ENTRY_FILE)
+		edit.rendered = entry->show == SHOW_RENDERED;
+		if (entry->entry.type == ENTRY_FILE && !edit.rendered)
 			digest_to_hex(&entry->entry.digest, edit.expected);
 	}
 	if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -188,8 +191,9 @@ int scan_run(struct scan *scan, struct err *err)
 			const struct own_entry *parent = own_find(scan->own, slice_make(entry->entry.path.ptr, at));
 			below_generated = parent && parent->show == SHOW_GENERATED;
 		}
-		struct scan_edit edit = { .path = entry->entry.path, .kind = "removed", .dir_fd = -1, .name = "" };
-		if (entry->entry.type == ENTRY_FILE)
+		struct scan_edit edit = { .path = entry->entry.path, .kind = "removed", .dir_fd = -1, .name = "",
+					  .rendered = entry->show == SHOW_RENDERED };
+		if (entry->entry.type == ENTRY_FILE && !edit.rendered)
 			digest_to_hex(&entry->entry.digest, edit.expected);
 		if (!below_generated && report(scan, &edit, NULL, err))
 			return -1;
@@ -210,7 +214,8 @@ int scan_refresh(const struct place *place, const char *name, int root_fd, struc
 		const char *last;
 		struct stat st;
 		int dir_fd;
-		if (!intact[i] || entry->entry.type != ENTRY_FILE || entry->show != SHOW_TREE)
+		if (!intact[i] || entry->entry.type != ENTRY_FILE ||
+		    (entry->show != SHOW_TREE && entry->show != SHOW_RENDERED))
 			continue;
 		if (tree_parent(&cursor, entry->entry.path, &dir_fd, &last, &gone) ||
 		    fstatat(dir_fd, last, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
@@ -233,6 +238,8 @@ int scan_send_edit(struct session *session, const struct scan_edit *edit, const 
 	record_put_str(&text, "kind", edit->kind);
 	record_put_opt(&text, "seen", edit->seen);
 	record_put_opt(&text, "expected", edit->expected);
+	if (edit->rendered)
+		record_put_u64(&text, "rendered", 1);
 	if (edit->dir_fd >= 0) {
 		record_put_str(&text, "owner", owner);
 		record_put_i64(&text, "modified", edit->modified_ms);

@@ -13,6 +13,7 @@ struct scan_edit {
 	int dir_fd;            /* the folder it lies in while the callback runs; -1 when removed */
 	const char *name;
 	bool is_file;
+	bool rendered; /* `seen` and `expected` stay empty: its content could be guessed from them */
 };
 
 struct scan {

@@ -35,7 +35,7 @@ static int check_silence(struct session *session, struct err *err)
 
 int session_send(struct session *session, enum message_type type, struct slice payload, struct err *err)
 {
-	AUTO(buf_free) struct buf frame = BUF_INIT(FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN);
+	AUTO(buf_free) struct buf frame = BUF_SECRET(FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN);
 	size_t sent = 0;
 
 	if (session->lost)
@@ -199,7 +199,7 @@ int session_remove_tree(struct session *session, int dir_fd, const char *path, s
 
 static int send_hello(struct session *session, struct err *err)
 {
-	AUTO(buf_free) struct buf text = BUF_INIT(RECORD_LEN_MAX);
+	AUTO(buf_free) struct buf text = BUF_SECRET(RECORD_LEN_MAX);
 	struct utsname system = { 0 };
 	struct statvfs fs = { 0 };
 	struct live live;
@@ -237,6 +237,10 @@ static int send_hello(struct session *session, struct err *err)
 	}
 	record_put_u64(&text, "free_bytes", (uint64_t)fs.f_bavail * fs.f_frsize);
 	record_put_u64(&text, "free_files", (uint64_t)fs.f_favail);
+	char key[CONFIG_KEY_HEX_LEN + 1];
+	config_key_load(&session->place, key);
+	record_put_opt(&text, "config_key", key);
+	explicit_bzero(key, sizeof(key));
 	return session_send_record(session, MSG_HELLO, &text, err);
 }
 
@@ -355,10 +359,18 @@ static int send_refused(struct session *session, const struct err *why, struct e
 	return session_send_record(session, MSG_REFUSED, &text, err);
 }
 
+/* Values that came are not left behind in memory that others get. */
+static void wipe_values(struct record *record)
+{
+	for (size_t i = 0; i < record->field_count; i++)
+		explicit_bzero((char *)(uintptr_t)record->fields[i].value.ptr, record->fields[i].value.len);
+	*record = (struct record){0};
+}
+
 static int handle_request(struct session *session, const struct frame *frame, struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
-	struct record record;
+	AUTO(wipe_values) struct record record = {0};
 
 	if (record_parse(&arena, frame->payload, &record, err))
 		return -1;
@@ -390,6 +402,15 @@ static int check_offered(struct session *session, const struct frame *frame, str
 	return -1;
 }
 
+static int take_render(struct session *session, const struct frame *frame, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct record record;
+
+	return record_parse(&arena, frame->payload, &record, err) ||
+	       prepare_render(session, &record, err);
+}
+
 static int handle_frame(struct session *session, const struct frame *frame, struct err *err)
 {
 	struct err why = ERR_INIT;
@@ -404,6 +425,10 @@ static int handle_frame(struct session *session, const struct frame *frame, stru
 	case MSG_RELAY_DATA:
 		relay_data(session, frame->payload);
 		return 0;
+	case MSG_RENDER:
+		return take_render(session, frame, err) ? -1 : 0;
+	case MSG_RENDER_DATA:
+		return prepare_render_data(session, frame->payload, err);
 	case MSG_MANIFEST_DATA:
 		return prepare_manifest_data(session, frame->payload, err);
 	case MSG_OBJECT_DATA:
@@ -428,7 +453,9 @@ static int read_some(struct session *session, struct err *err)
 	if (got <= 0)
 		return lost(session, "the line was cut", err);
 	session->heard_ms = clock_mono_ms();
-	return frame_decoder_feed(&session->in, slice_make(piece, (size_t)got), err);
+	int result = frame_decoder_feed(&session->in, slice_make(piece, (size_t)got), err);
+	explicit_bzero(piece, (size_t)got);
+	return result;
 }
 
 static int close_relay(struct session *session, struct slice payload, struct err *err)
@@ -519,7 +546,13 @@ static int converse(struct session *session, struct err *err)
 			return -1;
 		if (more == 0 && wait_for_input(session, err))
 			return -1;
-		if (more > 0 && handle_frame(session, &frame, err))
+		if (more <= 0)
+			continue;
+		int handled = handle_frame(session, &frame, err);
+		/* It lies in our own buffer, and may have held secrets. A handler that listened has
+		 * moved it, over itself. */
+		frame_decoder_wipe(&session->in);
+		if (handled)
 			return -1;
 	}
 	return 0;

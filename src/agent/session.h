@@ -85,6 +85,8 @@ request_handler handle_relay_close;
 int prune_after_record(struct session *session, uint64_t keep, struct err *err) CHECKED;
 
 /* Data that follow a request. */
+int prepare_render(struct session *session, const struct record *record, struct err *err) CHECKED;
+int prepare_render_data(struct session *session, struct slice bytes, struct err *err) CHECKED;
 int prepare_manifest_data(struct session *session, struct slice bytes, struct err *err) CHECKED;
 int prepare_object_data(struct session *session, struct slice bytes, struct err *err) CHECKED;
 int prepare_offered(struct session *session, struct err *err) CHECKED;

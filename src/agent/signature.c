@@ -18,9 +18,19 @@ static int64_t nanoseconds(struct timespec time)
 	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
+uint64_t own_owner_of(const struct stat *st)
+{
+	return (uint64_t)st->st_uid << 32 | st->st_gid;
+}
+
+static uint64_t dev_of(const struct own_entry *entry, const struct stat *st)
+{
+	return entry->show == SHOW_RENDERED ? own_owner_of(st) : (uint64_t)st->st_dev;
+}
+
 void signature_take(struct own_entry *entry, const struct stat *st)
 {
-	entry->dev = (uint64_t)st->st_dev;
+	entry->dev = dev_of(entry, st);
 	entry->ino = (uint64_t)st->st_ino;
 	entry->st_mode = (uint16_t)(st->st_mode & 07777);
 	entry->mtime_ns = nanoseconds(st->st_mtim);
@@ -29,7 +39,7 @@ void signature_take(struct own_entry *entry, const struct stat *st)
 
 enum signature_verdict signature_check(const struct own_entry *entry, const struct stat *st)
 {
-	if (!S_ISREG(st->st_mode) || entry->dev != (uint64_t)st->st_dev ||
+	if (!S_ISREG(st->st_mode) || entry->dev != dev_of(entry, st) ||
 	    entry->ino != (uint64_t)st->st_ino || entry->entry.size != (uint64_t)st->st_size ||
 	    entry->st_mode != (st->st_mode & 07777) || entry->mtime_ns != nanoseconds(st->st_mtim))
 		return SIGNATURE_BROKEN;

@@ -3,8 +3,10 @@
  *
  *	lockstep-activation 1 RELEASE-HEX\n
  *	show type mode size digest dev ino st_mode mtime_ns ctime_ns path\0
+ *	(`dev` of a rendered file is its owner: uid << 32 | gid)
  *
- * A signature holds when device, inode, size, mode, mtime and ctime are all equal.
+ * A signature holds when device (or owner), inode, size, mode, mtime and ctime are all
+ * equal.
  * A difference in ctime alone (link and unlink change it) means: hash again. */
 #pragma once
 
@@ -18,13 +20,15 @@ enum show {
 	SHOW_COVERED = 'c',   /* under a shared folder or file: not in the activation */
 	SHOW_GENERATED = 'g', /* a copy the application may write to: never drift */
 	SHOW_SHARED = 's',    /* our symlink into shared/ */
+	SHOW_RENDERED = 'r',  /* a config file, in place of what the release may have there */
 };
 
 struct own_entry {
 	enum show show;
 	uint16_t st_mode; /* permission bits found */
 	struct entry entry;
-	uint64_t dev, ino;
+	uint64_t dev; /* SHOW_RENDERED: own_owner_of, which matters more there */
+	uint64_t ino;
 	int64_t mtime_ns, ctime_ns;
 };
 
@@ -35,6 +39,7 @@ struct own_manifest {
 };
 
 enum signature_verdict { SIGNATURE_HOLDS = 1, SIGNATURE_HASH_AGAIN, SIGNATURE_BROKEN };
+uint64_t own_owner_of(const struct stat *st); /* uid << 32 | gid */
 enum signature_verdict signature_check(const struct own_entry *entry, const struct stat *st);
 void signature_take(struct own_entry *entry, const struct stat *st);
 

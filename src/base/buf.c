@@ -103,6 +103,8 @@ void buf_consume(struct buf *buf, size_t len)
 		return;
 	buf->len -= len;
 	memmove(buf->ptr, buf->ptr + len, buf->len);
+	if (buf->wipes)
+		explicit_bzero(buf->ptr + buf->len, len);
 	buf->ptr[buf->len] = '\0';
 }
 

@@ -3,7 +3,13 @@
 
 void frame_decoder_init(struct frame_decoder *decoder)
 {
-	*decoder = (struct frame_decoder){.pending = BUF_INIT(4 * (FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN))};
+	*decoder = (struct frame_decoder){.pending = BUF_SECRET(4 * (FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN))};
+}
+
+void frame_decoder_wipe(struct frame_decoder *decoder)
+{
+	if (decoder->pending.ptr)
+		explicit_bzero(decoder->pending.ptr, decoder->consumed);
 }
 
 void frame_decoder_free(struct frame_decoder *decoder)

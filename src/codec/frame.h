@@ -32,5 +32,8 @@ int frame_decoder_feed(struct frame_decoder *decoder, struct slice bytes, struct
  * speaking our protocol (length above the limit; ERR_NETWORK). */
 int frame_decoder_next(struct frame_decoder *decoder, struct frame *frame, struct err *err) CHECKED;
 
+/* Overwrites the frames that were taken out; the last one's payload is zeros then. */
+void frame_decoder_wipe(struct frame_decoder *decoder);
+
 /* Whole or, beyond the buffer's limit, not at all (buf_check tells). */
 void frame_put(struct buf *out, uint8_t type, struct slice payload);

@@ -122,6 +122,7 @@ static int hello_take(struct link *link, const struct record *record, struct err
 	hello->system = link_text(link, record, "system");
 	hello->arch = link_text(link, record, "arch");
 	hello->ssh_address = link_text(link, record, "ssh_address");
+	hello->config_key = link_text(link, record, "config_key");
 	return 0;
 }
 
@@ -294,6 +295,7 @@ static void leased_take(struct link *link, const struct record *record)
 	link->state.hello.next = lease->next;
 	link->state.hello.place_id = lease->place_id;
 	link->state.hello.fresh = false;
+	link->state.hello.config_key = link_text(link, record, "config_key");
 	/* Another deployment may have ended while we waited. */
 	struct slice live;
 	if (record_need(record, "live", &live, &(struct err){0}) == 0)
@@ -313,6 +315,7 @@ static void edit_take(struct link *link, const struct record *record)
 	edit->expected = link_text(link, record, "expected");
 	edit->owner = link_text(link, record, "owner");
 	edit->activation = link_text(link, record, "activation");
+	edit->rendered = slice_is(record_get(record, "rendered"), "1");
 	edit->modified = record_get_i64(record, "modified", 0);
 }
 
@@ -516,6 +519,18 @@ static void put_list(struct buf *out, const char *key, struct text_list list)
 		record_put_str(out, key, list.items[i]);
 }
 
+static void put_secrets(struct buf *out, const struct secret_variable *secrets, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		AUTO(buf_free) struct buf pair = BUF_SECRET(RECORD_LEN_MAX);
+		buf_puts(&pair, secrets[i].name);
+		buf_putc(&pair, '=');
+		buf_put_slice(&pair, secrets[i].value);
+		out->overflow = out->overflow || pair.overflow;
+		record_put(out, "secret_env", buf_slice(&pair));
+	}
+}
+
 /* A record of the request's name that begins with our epoch. */
 static void begin_changing(struct link *link, struct buf *record, const char *name)
 {
@@ -603,19 +618,21 @@ void link_abandon(struct link *link, const char *deployment)
 
 void link_reload(struct link *link, const struct reload_request *request)
 {
-	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
+	AUTO(buf_free) struct buf record = BUF_SECRET(RECORD_LEN_MAX);
 	link_begin(link, MSG_RELOAD, "reload");
 	begin_changing(link, &record, "reload");
 	record_put_opt(&record, "deployment", request->deployment);
 	record_put_opt(&record, "spec", request->spec);
 	record_put_i64(&record, "timeout_ms", request->timeout_ms);
 	record_put_opt(&record, "away_from", request->away_from);
+	put_list(&record, "env", request->env);
+	put_secrets(&record, request->secret_env, request->secret_env_count);
 	ask(link, MSG_RELOAD, &record);
 }
 
 void link_run(struct link *link, const struct run_request *request)
 {
-	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
+	AUTO(buf_free) struct buf record = BUF_SECRET(RECORD_LEN_MAX);
 	link_begin(link, MSG_RUN, "run");
 	link->results.run = (struct run_result){0};
 	begin_changing(link, &record, "run");
@@ -627,6 +644,7 @@ void link_run(struct link *link, const struct run_request *request)
 	record_put_i64(&record, "timeout_ms", request->timeout_ms);
 	record_put_opt(&record, "dir", request->dir);
 	put_list(&record, "env", request->env);
+	put_secrets(&record, request->secret_env, request->secret_env_count);
 	record_put_opt(&record, "on_retry", request->on_retry);
 	ask(link, MSG_RUN, &record);
 }
@@ -672,6 +690,8 @@ void link_check(struct link *link, const struct check_request *request)
 	record_put_opt(&record, "user", request->user);
 	put_list(&record, "reload", request->reloads);
 	put_list(&record, "shared_file", request->shared_files);
+	put_list(&record, "owner", request->owners);
+	put_list(&record, "group", request->groups);
 	record_put_opt(&record, "link", request->link_mode);
 	ask(link, MSG_CHECK, &record);
 }

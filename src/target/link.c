@@ -172,7 +172,8 @@ bool link_send(struct link *link, enum message_type type, struct slice payload)
 		link_lose(link, &err);
 		return false;
 	}
-	struct buf bytes = BUF_INIT(FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX);
+	/* The queue wipes what it has written: config files, secrets for commands. */
+	struct buf bytes = BUF_SECRET(FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX);
 	frame_put(&bytes, type, payload);
 	link->bytes_sent += bytes.len;
 	bytes_write(link, &bytes);

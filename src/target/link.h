@@ -117,7 +117,6 @@ struct rendered_file {
 	const char *owner, *group; /* names; NULL or "": whoever deploys */
 	struct slice content;	   /* any bytes */
 };
-enum { RENDERED_FILES_MAX = 1000, RENDERED_BYTES_MAX = 16 << 20, RENDERED_MODE = 0640 };
 
 /* PREPARE, and RESTORE when `from` is set. Texts may be NULL: left out.
  *

@@ -126,6 +126,49 @@ static void request_put(struct link *link, struct buf *record, const struct prep
 	if (manifest_bytes)
 		record_put_u64(record, "manifest_bytes", manifest_bytes);
 	record_put_opt(record, "from", request->from);
+	if (request->rendered_count || request->no_rendered)
+		record_put_u64(record, "rendered", request->rendered_count);
+	else
+		record_put_opt(record, "config_from", request->config_from);
+	record_put_opt(record, "config_key", request->config_key);
+	if (request->trust_signatures)
+		record_put_str(record, "hash", "signature");
+}
+
+/* Directly behind the request: they are small, and the answer is not waited for. */
+static void rendered_send(struct link *link, const struct rendered_file *file)
+{
+	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
+	record_begin(&record, "render");
+	record_put_str(&record, "path", file->path);
+	record_put_u64(&record, "mode", file->mode ? file->mode : RENDERED_MODE);
+	record_put_opt(&record, "owner", file->owner);
+	record_put_opt(&record, "group", file->group);
+	record_put_u64(&record, "size", file->content.len);
+	if (!link_send_record(link, MSG_RENDER, &record))
+		return;
+	for (struct slice rest = file->content; rest.len && link->status == LINK_BUSY;) {
+		size_t piece = MIN(rest.len, (size_t)LINK_SEND_PIECE);
+		if (link_fault(link, "target.render.send"))
+			return;
+		link_send(link, MSG_RENDER_DATA, slice_make(rest.ptr, piece));
+		rest = slice_skip(rest, piece);
+	}
+}
+
+/* What the server would refuse too, but only after everything was sent. */
+static int rendered_check(const struct prepare_request *request, struct err *err)
+{
+	uint64_t bytes = 0;
+	if (request->rendered_count > RENDERED_FILES_MAX)
+		return err_set(err, ERR_USER, "%zu rendered files: the limit is %d", request->rendered_count,
+			       RENDERED_FILES_MAX);
+	for (size_t i = 0; i < request->rendered_count; i++)
+		bytes += request->rendered[i].content.len;
+	if (bytes > RENDERED_BYTES_MAX)
+		return err_set(err, ERR_USER, "rendered files of %llu bytes: the limit is %d MB",
+			       (unsigned long long)bytes, RENDERED_BYTES_MAX >> 20);
+	return 0;
 }
 
 /* What the server is thought to lack goes out at once, without being asked for; but
@@ -158,7 +201,7 @@ static struct offer *first_offer(struct link *link, struct err *err)
 
 void link_prepare(struct link *link, const struct prepare_request *request, struct offers *offers)
 {
-	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
+	AUTO(buf_free) struct buf record = BUF_SECRET(RECORD_LEN_MAX);
 	struct err err = ERR_INIT;
 	bool restore = request->from != NULL;
 	ASSERT(offers || restore);
@@ -172,13 +215,24 @@ void link_prepare(struct link *link, const struct prepare_request *request, stru
 	struct offer *offer = NULL;
 	if (link->status != LINK_BUSY)
 		return;
+	if (rendered_check(request, &err) < 0) {
+		link_refuse(link, &err);
+		return;
+	}
 	if (!restore && !(offer = first_offer(link, &err))) {
 		link_refuse(link, &err);
 		return;
 	}
 	request_put(link, &record, request, offers ? offers_manifest(offers)->bytes.len : 0);
-	if (link_send_record(link, restore ? MSG_RESTORE : MSG_PREPARE, &record) && offer)
+	bool sent = link_send_record(link, restore ? MSG_RESTORE : MSG_PREPARE, &record);
+	for (size_t i = 0; i < request->rendered_count && sent; i++) {
+		rendered_send(link, &request->rendered[i]);
+		sent = link->status == LINK_BUSY;
+	}
+	if (sent && offer)
 		stream_begin(link, offer);
+	else if (sent)
+		offered_send(link);
 }
 
 /* --- answers -------------------------------------------------------------------------- */
@@ -254,6 +308,7 @@ static void prepared_take(struct link *link, const struct record *record)
 	prepare->received_bytes = record_get_u64(record, "received_bytes", 0);
 	prepare->healed = record_get_u64(record, "healed", 0);
 	prepare->edits = record_get_u64(record, "edits", 0);
+	prepare->rendered = record_get_u64(record, "rendered", 0);
 	prepare->sent_bytes = link->bytes_sent - link->bytes_sent_before;
 }
 

@@ -373,8 +373,8 @@ uint8_t client_prepare(struct client *c, const char *deployment, const struct it
 		    more && strstr(more, "expect=") ? "" : c->live, more ? " " : "", more ? more : "");
 	if (!restoring) {
 		send_data(c, MSG_MANIFEST_DATA, manifest.bytes);
-		client_send(c, MSG_OFFERED, "offered=1");
 	}
+	client_send(c, MSG_OFFERED, "offered=1");
 	return answer_needs(c, items);
 }
 
