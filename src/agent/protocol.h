@@ -59,7 +59,7 @@ enum message_type {
 	/* agent → controller */
 	MSG_HELLO = 1,     /* layout= place_id= project= environment= epoch= next= live= (name of the
 	                    * activation `current` shows; empty: none) foreign= (1: `current` shows
-	                    * something that is not ours) fresh= (1: there is no .lockstep yet)
+	                    * something that is not ours) shows= (where `current` points) fresh= (1: there is no .lockstep yet)
 	                    * path= (absolute, resolved) user= uid= host= system= arch= ssh_address= (the
 	                    * server's own address of this connection) free_bytes= free_files= config_key= (64
 	                    * hex digits that config sets are named with; empty: none. A secret) */

@@ -38,6 +38,7 @@ struct build {
 	struct build_log log;
 	struct mask *mask;
 	struct mask_stream output;
+	bool noting; /* what is written is ours, not a command's */
 };
 
 static void build_free(struct build *build)
@@ -318,14 +319,22 @@ static int take_output(void *context, struct slice bytes, struct err *err)
 {
 	struct build *build = context;
 
-	if (build->request->output)
+	/* Notes of our own stand in the log alone: whoever looks on is told by steps. */
+	if (build->request->output && !build->noting)
 		build->request->output(build->request->context, bytes);
 	return log_put(&build->log, bytes, err);
 }
 
 static int note(struct build *build, const char *text, struct err *err)
 {
-	return mask_stream_put(&build->output, slice_of(text), err) || mask_stream_flush(&build->output, err) ? -1 : 0;
+	int result = mask_stream_flush(&build->output, err);
+
+	build->noting = true;
+	if (result == 0)
+		result = mask_stream_put(&build->output, slice_of(text), err) ||
+			 mask_stream_flush(&build->output, err);
+	build->noting = false;
+	return result ? -1 : 0;
 }
 
 static int open_log(struct build *build, struct err *err)

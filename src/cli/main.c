@@ -147,7 +147,9 @@ int main(int argc, char **argv)
 					  : args.quiet	     ? PROGRESS_QUIET
 					  : terminal.is_tty ? PROGRESS_BARS
 							     : PROGRESS_LINES;
-		AUTO(progress_free) struct progress *progress = progress_new(mode, &terminal);
+		bool plan = args.operation && (strcmp(args.operation->name, "plan") == 0 ||
+					       json_is_true(json_object_get(args.input, "dry_run")));
+		AUTO(progress_free) struct progress *progress = progress_new(mode, &terminal, plan);
 		return run(&args, progress, &terminal);
 	}
 	if (!failed)

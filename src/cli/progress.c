@@ -20,6 +20,7 @@ struct bar {
 
 struct progress {
 	enum progress_mode mode;
+	bool plan; /* what is shown is a plan, which names the release itself */
 	struct terminal terminal;
 	struct bar bars[SERVERS_MAX];
 	size_t bar_count;
@@ -248,7 +249,7 @@ static void handle(void *context, const json_t *event)
 		on_note(p, event);
 	else if (strcmp(name, "edit") == 0)
 		on_edit(p, event);
-	else if (strcmp(name, "release") == 0)
+	else if (strcmp(name, "release") == 0 && !p->plan) /* a plan begins with it */
 		on_release(p, event);
 	else if (strcmp(name, "build") == 0)
 		say(p, STYLE_DIM, "          ", "", str(event, "text"));
@@ -264,9 +265,11 @@ static void handle(void *context, const json_t *event)
 		draw(p, important);
 }
 
-struct progress *progress_new(enum progress_mode mode, const struct terminal *terminal)
+struct progress *progress_new(enum progress_mode mode, const struct terminal *terminal, bool plan)
 {
 	struct progress *p = mem_alloc(sizeof(*p));
+
+	p->plan = plan;
 
 	p->mode = mode;
 	p->terminal = *terminal;

@@ -9,7 +9,8 @@ enum progress_mode { PROGRESS_QUIET = 1, PROGRESS_LINES, PROGRESS_BARS, PROGRESS
 
 struct progress;
 
-struct progress *progress_new(enum progress_mode mode, const struct terminal *terminal);
+/* `plan`: the result will begin with the release, so it is not told on the way. */
+struct progress *progress_new(enum progress_mode mode, const struct terminal *terminal, bool plan);
 struct event_sink progress_sink(struct progress *progress);
 /* Takes the bars away, so that a result or an error can be printed. */
 void progress_finish(struct progress *progress);

@@ -303,7 +303,7 @@ static enum style state_style(const char *state)
 {
 	if (strcmp(state, "verified") == 0)
 		return STYLE_GOOD;
-	if (strcmp(state, "live") == 0 || strcmp(state, "empty") == 0)
+	if (strcmp(state, "live") == 0 || strcmp(state, "empty") == 0 || strcmp(state, "foreign") == 0)
 		return STYLE_WARN;
 	return STYLE_BAD;
 }
@@ -357,10 +357,32 @@ static void render_status_environment(struct page *page, const json_t *environme
 			buf_putc(page->out, '\n');
 			continue;
 		}
+		const json_t *owner = json_object_get(server, "owner");
+		if (owner) {
+			buf_puts(page->out, "    ");
+			styled(page, STYLE_BAD, str(server, "server"));
+			buf_puts(page->out, ": this place belongs to ");
+			plain(page, str(owner, "environment"));
+			buf_puts(page->out, " of ");
+			plain(page, str(owner, "project"));
+			buf_puts(page->out, "; a deployment refuses it without --take-over\n");
+		}
 		if (flag(server, "foreign")) {
 			buf_puts(page->out, "    ");
 			styled(page, STYLE_WARN, str(server, "server"));
-			buf_puts(page->out, ": `current` shows something lockstep did not put there\n");
+			buf_puts(page->out, ": `current` ");
+			if (*str(server, "shows")) {
+				buf_puts(page->out, "shows ");
+				plain(page, str(server, "shows"));
+				buf_puts(page->out, ", which lockstep did not put there\n");
+			} else {
+				buf_puts(page->out, "is no link: lockstep did not put it there\n");
+			}
+		} else if (!*str(server, "release") && num(server, "kept")) {
+			buf_puts(page->out, "    ");
+			styled(page, STYLE_WARN, str(server, "server"));
+			buf_printf(page->out, ": `current` is not there; %lld activation%s kept\n",
+				   (long long)num(server, "kept"), num(server, "kept") == 1 ? " is" : "s are");
 		}
 		if (strcmp(state, "mixed") == 0) {
 			buf_puts(page->out, "    ");

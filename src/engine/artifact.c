@@ -181,7 +181,22 @@ static int make_recipe(struct engine *engine, struct source *source, const struc
 struct lookup {
 	struct engine *engine;
 	struct fleet *fleet;
+	const struct commit *commit;
+	bool told; /* that something is being built */
 };
+
+/* Only once there is something to do: what was built before is not built. */
+static void tell_building(struct lookup *lookup)
+{
+	const struct commit *commit = lookup->commit;
+
+	if (lookup->told)
+		return;
+	lookup->told = true;
+	event_emit(&lookup->engine->events, "step",
+		   json_pack("{s:s, s:s, s:s, s:o}", "step", "build", "commit", commit->hash, "ref", commit->ref, "text",
+			     json_text(slice_of(commit->subject))));
+}
 
 /* The release a journal names for a build key. */
 static bool find_in_journal(const struct journal_result *journal, const char *key_hex, struct digest *out)
@@ -232,6 +247,7 @@ static void tell_step(void *context, const char *line)
 {
 	struct lookup *lookup = context;
 
+	tell_building(lookup);
 	event_emit(&lookup->engine->events, "build", json_pack("{s:o}", "text", json_text(slice_of(line))));
 }
 
@@ -239,6 +255,7 @@ static void tell_output(void *context, struct slice bytes)
 {
 	struct lookup *lookup = context;
 
+	tell_building(lookup);
 	event_emit(&lookup->engine->events, "output",
 		   json_pack("{s:s, s:o}", "stream", "build", "text", json_text(bytes)));
 }
@@ -278,9 +295,9 @@ int artifact_of_ref(struct engine *engine, const struct environment *environment
 		    struct artifact *out, struct err *err)
 {
 	struct arena *arena = &engine->arena;
-	struct lookup lookup = { engine, fleet };
 	struct source *source;
 	struct commit *commit = ARENA_NEW(arena, struct commit);
+	struct lookup lookup = { engine, fleet, commit, false };
 	struct recipe *recipe = ARENA_NEW(arena, struct recipe);
 	struct build_result result;
 	char hex[DIGEST_HEX_LEN + 1];
@@ -299,9 +316,6 @@ int artifact_of_ref(struct engine *engine, const struct environment *environment
 	if (make_recipe(engine, source, commit, recipe, err))
 		return -1;
 	engine_watch_signals();
-	event_emit(&engine->events, "step",
-		   json_pack("{s:s, s:s, s:s, s:o}", "step", "build", "commit", commit->hash, "ref", commit->ref, "text",
-			     json_text(slice_of(commit->subject))));
 	const struct build_request request = {
 		.home = engine->home.path,
 		.project = engine->project->name,

@@ -34,6 +34,22 @@ static void close_job(struct job *job)
 
 /* --- servers ----------------------------------------------------------------------- */
 
+/* The lease says the same; a plan, and a deployment that has nothing to do, take none. */
+static int check_owner(struct job *job, struct err *err)
+{
+	for (size_t i = 0; i < fleet_count(job->fleet); i++) {
+		const struct server_hello *hello = &fleet_state(job->fleet, i)->hello;
+		if (state_is_ours(fleet_state(job->fleet, i), job->engine->project->name, job->environment->name))
+			continue;
+		err_set(err, ERR_CONFLICT, "%s: %s belongs to %s of %s, not to %s of %s",
+			job->environment->servers.items[i].place.text, hello->path, hello->environment, hello->project,
+			job->environment->name, job->engine->project->name);
+		return err_hint(err, "give this environment another path, or pass --take-over if the place is really meant "
+				     "(a project that was renamed)");
+	}
+	return 0;
+}
+
 static int open_target(struct job *job, struct err *err)
 {
 	fleet_close(&job->fleet);
@@ -43,7 +59,9 @@ static int open_target(struct job *job, struct err *err)
 	if (fleet_interrupted(job->fleet))
 		return err_set(err, ERR_INTERRUPTED, "interrupted");
 	err_clear(err);
-	return plan_need_all(job->environment, job->fleet, err);
+	if (plan_need_all(job->environment, job->fleet, err))
+		return -1;
+	return job->request->take_over ? 0 : check_owner(job, err);
 }
 
 /* Hand edits by name, as the last scan of the fleet found them. */
@@ -321,6 +339,26 @@ static int plan_and_run(struct job *job, struct err *err)
 	return rollout_run(job->engine, &job->plan, job->fleet, &job->options, &job->rollout, err);
 }
 
+/* What became of a deployment that ended before its rollout said so. Without a plan
+ * nothing was begun: then what was asked for was refused, unless something broke. */
+static enum deployment_outcome outcome_of(const struct job *job, const struct err *err)
+{
+	switch (err->code) {
+	case ERR_INTERRUPTED:
+		return OUTCOME_INTERRUPTED;
+	case ERR_MIXED:
+		return OUTCOME_UNKNOWN;
+	case ERR_USER:
+	case ERR_DENIED:
+	case ERR_NOT_FOUND:
+	case ERR_CONFLICT:
+	case ERR_GATE:
+		return job->plan.servers ? OUTCOME_FAILED : OUTCOME_REFUSED;
+	default:
+		return OUTCOME_FAILED;
+	}
+}
+
 int deploy_run(struct engine *engine, const struct deploy_request *request, json_t **out, struct err *err)
 {
 	struct job job = {
@@ -335,14 +373,13 @@ int deploy_run(struct engine *engine, const struct deploy_request *request, json
 	}
 	if (project_find_environment(engine->project, request->environment, &job.environment, err))
 		return -1;
-	deployment_make_id(clock_wall_ms(), job.plan.id);
-	if (!request->dry_run && history_begin(&job.history, engine, request, job.plan.id, err))
+	if (request->dry_run)
+		deployment_make_id(clock_wall_ms(), job.plan.id);
+	else if (history_begin(&job.history, engine, request, job.plan.id, err))
 		return -1;
 	int result = plan_and_run(&job, err);
 	if (result && !job.rollout.outcome)
-		job.rollout.outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED
-				      : err->code == ERR_MIXED	    ? OUTCOME_UNKNOWN
-								    : OUTCOME_FAILED;
+		job.rollout.outcome = outcome_of(&job, err);
 	if (!request->dry_run) {
 		history_end(&job.history, &job.plan, &job.rollout, result ? err : NULL);
 		if (job.plan.servers)

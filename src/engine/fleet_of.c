@@ -99,6 +99,13 @@ const struct server_activation *state_live(const struct server_state *state)
 	return state ? state_activation(state, state->hello.live) : NULL;
 }
 
+bool state_is_ours(const struct server_state *state, const char *project, const char *environment)
+{
+	const struct server_hello *hello = &state->hello;
+
+	return !*hello->project || (strcmp(hello->project, project) == 0 && strcmp(hello->environment, environment) == 0);
+}
+
 bool activation_is_good(const struct server_activation *activation)
 {
 	return activation &&

@@ -17,6 +17,8 @@ const char *server_key(struct arena *arena, const struct server *server);
 const struct server_activation *state_activation(const struct server_state *state, const char *name);
 /* The one that was live when the server greeted us; NULL: none of ours. */
 const struct server_activation *state_live(const struct server_state *state);
+/* Whether the place belongs to this environment of this project, or to nobody yet. */
+bool state_is_ours(const struct server_state *state, const char *project, const char *environment);
 /* "live" or "verified": an activation one may go back to. */
 bool activation_is_good(const struct server_activation *activation);
 /* Which servers belong to a group (NULL: all), with `once` only the first. */

@@ -11,8 +11,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-int history_begin(struct history *history, struct engine *engine, const struct deploy_request *request,
-		  const char *id, struct err *err)
+/* One id, tried: ERR_CONFLICT when somebody has it. */
+static int begin_as(struct history *history, struct engine *engine, const struct deploy_request *request,
+		    const char *id, struct err *err)
 {
 	char path[96];
 
@@ -36,7 +37,9 @@ int history_begin(struct history *history, struct engine *engine, const struct d
 	/* Held as long as we live: a row that says "running" without it was killed. */
 	snprintf(path, sizeof(path), "%s/lock", history->folder);
 	history->lock_fd = openat(engine->home.dir_fd, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (history->lock_fd < 0 || flock(history->lock_fd, LOCK_EX | LOCK_NB) != 0)
+	if (history->lock_fd >= 0 && flock(history->lock_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+		return err_set(err, ERR_CONFLICT, "%s/%s belongs to a run that is under way", engine->home.path, path);
+	if (history->lock_fd < 0)
 		return err_errno(err, "%s/%s", engine->home.path, path);
 	snprintf(path, sizeof(path), "%s/events.jsonl", history->folder);
 	engine->events.fd = openat(engine->home.dir_fd, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -44,6 +47,25 @@ int history_begin(struct history *history, struct engine *engine, const struct d
 		return err_errno(err, "%s/%s", engine->home.path, path);
 	engine->events.run = id;
 	return deployment_insert(engine->home.db, &history->row, err);
+}
+
+int history_begin(struct history *history, struct engine *engine, const struct deploy_request *request,
+		  char id[DEPLOYMENT_ID_LEN + 1], struct err *err)
+{
+	enum { TRIES = 10 };
+
+	for (int left = TRIES; ; left--) {
+		deployment_make_id(clock_wall_ms(), id);
+		if (begin_as(history, engine, request, id, err) == 0)
+			return 0;
+		close_fd(&engine->events.fd);
+		engine->events.run = NULL;
+		close_fd(&history->lock_fd);
+		/* Five random characters a day: two deployments of one name do happen. */
+		if (err->code != ERR_CONFLICT || left == 1)
+			return -1;
+		err_clear(err);
+	}
 }
 
 static void fill(struct history *history, const struct plan *plan)

@@ -13,9 +13,10 @@ struct history {
 	int lock_fd;
 };
 
-/* Makes the folder and the row; from here on events go to the folder's file. */
+/* Makes an id that nobody has (it must live as long as the history), the folder and
+ * the row; from here on events go to the folder's file. */
 int history_begin(struct history *history, struct engine *engine, const struct deploy_request *request,
-		  const char *id, struct err *err) CHECKED;
+		  char id[DEPLOYMENT_ID_LEN + 1], struct err *err) CHECKED;
 void history_planned(struct history *history, const struct plan *plan);
 void history_end(struct history *history, const struct plan *plan, const struct rollout *rollout,
 		 const struct err *failure);

@@ -15,7 +15,11 @@ int plan_need_all(const struct environment *environment, struct fleet *fleet, st
 			continue;
 		if (why && first.code == ERR_NONE)
 			first = *why;
-		buf_printf(&text, "%s%s: %s", text.len ? "\n" : "", environment->servers.items[i].place.text,
+		const char *label = environment->servers.items[i].place.text;
+		size_t len = strlen(label);
+		/* "web1: web1 accepts none of your keys" names it once too often. */
+		bool named = why && strncmp(why->text, label, len) == 0 && (why->text[len] == ' ' || why->text[len] == ':');
+		buf_printf(&text, "%s%s%s%s", text.len ? "\n" : "", named ? "" : label, named ? "" : ": ",
 			   why ? why->text : "no connection");
 	}
 	if (!text.len)
@@ -174,6 +178,9 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 		/* What asks for a verification is not satisfied by one that never happened. */
 		if (server->current && environment->delivery.health.kind != HEALTH_UNSET &&
 		    strcmp(server->live->verdict, "verified") != 0)
+			server->current = false;
+		/* Taken over, it has yet to be written down whose it is. */
+		if (!state_is_ours(state, engine->project->name, environment->name))
 			server->current = false;
 		plan->current = plan->current && server->current;
 		plan->foreign = plan->foreign || state->hello.foreign;

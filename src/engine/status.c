@@ -69,6 +69,10 @@ static json_t *server_json(struct engine *engine, const struct environment *envi
 	if (live)
 		put_live(row, live);
 	json_object_set_new(row, "foreign", json_boolean(state->hello.foreign));
+	json_object_set_new(row, "shows", json_text(slice_of(state->hello.shows)));
+	if (!state_is_ours(state, engine->project->name, environment->name))
+		json_object_set_new(row, "owner", json_pack("{s:s, s:s}", "project", state->hello.project, "environment",
+							    state->hello.environment));
 	json_object_set_new(row, "kept", json_integer((json_int_t)state->activation_count));
 	if (results && results->scan.live) {
 		json_object_set_new(row, "edit_count", json_integer((json_int_t)results->scan.edit_count));
@@ -88,13 +92,15 @@ static json_t *server_json(struct engine *engine, const struct environment *envi
 static void summarise(const struct environment *environment, struct fleet *fleet, json_t *out)
 {
 	const struct server_activation *first = NULL;
-	bool mixed = false, unknown = false, none = false, verified = true;
+	bool mixed = false, unknown = false, none = false, verified = true, foreign = false, open = false;
 
 	for (size_t i = 0; i < environment->servers.count; i++) {
 		const struct server_state *state = fleet_state(fleet, i);
 		const struct server_activation *live = state_live(state);
 		unknown = unknown || !state;
 		none = none || (state && !live);
+		foreign = foreign || (state && state->hello.foreign);
+		open = open || (state && state->pending);
 		if (!live)
 			continue;
 		verified = verified && strcmp(live->verdict, "verified") == 0;
@@ -103,10 +109,16 @@ static void summarise(const struct environment *environment, struct fleet *fleet
 	}
 	const char *state = mixed || (first && none) ? "mixed"
 			    : unknown		     ? "unknown"
-			    : !first		     ? "empty"
+			    : !first		     ? foreign ? "foreign" : "empty"
 			    : verified		     ? "verified"
 						     : "live";
 	json_object_set_new(out, "state", json_string(state));
+	/* A server that is merely away is a matter of the network; one that is away while another
+	 * waits for a decision may have been switched or not. */
+	json_object_set_new(out, "exit", json_integer(strcmp(state, "mixed") == 0 ? ERR_MIXED
+						      : unknown && open	       ? ERR_MIXED
+						      : unknown		       ? ERR_NETWORK
+									       : ERR_NONE));
 	if (first && !mixed)
 		put_live(out, first);
 }
@@ -172,6 +184,7 @@ int status_read(struct engine *engine, const char *environment, json_t **out, st
 {
 	const struct environment **order = project_order(&engine->arena, engine->project);
 	const struct environment *only = NULL;
+	json_int_t worst = 0; /* 10 (mixed) over 4 (away) */
 	json_t *all = json_array();
 
 	if (environment && project_find_environment(engine->project, environment, &only, err)) {
@@ -186,8 +199,11 @@ int status_read(struct engine *engine, const char *environment, json_t **out, st
 			json_decref(all);
 			return -1;
 		}
+		json_int_t code = json_integer_value(json_object_get(row, "exit"));
+		json_object_del(row, "exit");
+		worst = MAX(worst, code);
 		json_array_append_new(all, row);
 	}
-	*out = json_pack("{s:s, s:o}", "project", engine->project->name, "environments", all);
+	*out = json_pack("{s:s, s:o, s:I}", "project", engine->project->name, "environments", all, "exit", worst);
 	return 0;
 }

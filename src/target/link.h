@@ -32,6 +32,7 @@ struct server_hello {
 	const char *place_id, *project, *environment;
 	const char *live; /* name of the live activation, "" for none */
 	bool foreign;	  /* `current` shows something that is not ours */
+	const char *shows; /* where `current` points; "" when there is none or it is no link */
 	bool fresh;	  /* there is no .lockstep yet */
 	const char *path; /* absolute, resolved */
 	const char *user, *host, *system, *arch, *ssh_address;
