@@ -23,7 +23,7 @@ static void commands_make_the_result(void **state)
 	struct manifest manifest = load();
 	assert_false(has(&manifest, ".git"));
 	assert_false(has(&manifest, "h"));
-	assert_string_equal(buf_str(&output), "said\n# done\n");
+	assert_string_equal(buf_str(&output), "said\n");
 	assert_non_null(strstr(buf_str(&steps), "$ mkdir -p out"));
 	assert_int_equal(count_logs(), 1);
 	assert_true(result.record.log[0]);
