@@ -115,7 +115,7 @@ static bool is_json(struct slice value)
 	AUTO(json_free) json_t *json = NULL;
 	struct err err = ERR_INIT;
 
-	return json_parse(value, "", VALUE_MAX, &json, &err) == 0;
+	return json_parse_secret(value, "", VALUE_MAX, &json, &err) == 0;
 }
 
 const char *value_type_fault(const struct contract_key *key, struct slice value)
