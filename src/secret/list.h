@@ -4,7 +4,7 @@
 
 #include "secret/provider.h"
 
-extern const struct provider provider_dotenv;
+extern const struct provider provider_dotenv, provider_sealed;
 
 /* Shared by providers that read files: the path of an address ("dotenv:PATH"), and the
  * path to open, relative paths below call->folder. */

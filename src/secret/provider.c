@@ -14,6 +14,7 @@ enum { THREADS_MAX = 16, NAME_MAX_LEN = 255 };
 
 const struct provider *const providers[] = {
 	&provider_dotenv,
+	&provider_sealed,
 };
 const size_t provider_count = ARRAY_LEN(providers);
 
