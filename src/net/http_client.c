@@ -194,6 +194,7 @@ static void easy_set_up(CURL *easy, const struct http_request_spec *spec, struct
 			bool plain, int64_t left_ms)
 {
 	curl_easy_setopt(easy, CURLOPT_URL, spec->url);
+	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* a signature is over the path as written */
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, spec->method);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "lockstep");
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");

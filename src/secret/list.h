@@ -4,7 +4,12 @@
 
 #include "secret/provider.h"
 
-extern const struct provider provider_dotenv, provider_sealed;
+extern const struct provider provider_command;
+extern const struct provider provider_doppler;
+extern const struct provider provider_dotenv;
+extern const struct provider provider_infisical;
+extern const struct provider provider_sealed;
+extern const struct provider provider_vault;
 
 /* Shared by providers that read files: the path of an address ("dotenv:PATH"), and the
  * path to open, relative paths below call->folder. */

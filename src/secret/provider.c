@@ -15,6 +15,10 @@ enum { THREADS_MAX = 16, NAME_MAX_LEN = 255 };
 const struct provider *const providers[] = {
 	&provider_dotenv,
 	&provider_sealed,
+	&provider_vault,
+	&provider_doppler,
+	&provider_infisical,
+	&provider_command,
 };
 const size_t provider_count = ARRAY_LEN(providers);
 
