@@ -5,5 +5,5 @@
 
 extern const struct operation operation_deploy, operation_promote, operation_plan, operation_rollback,
 	operation_status, operation_log, operation_releases, operation_server_check, operation_build, operation_init,
-	operation_config_validate, operation_config_schema, operation_config_reference, operation_config_show, operation_store_verify,
+	operation_config_validate, operation_config_schema, operation_config_reference, operation_config_show, operation_config_impact, operation_store_verify,
 	operation_store_gc, operation_version;

@@ -237,6 +237,13 @@ static void render_plan(struct page *page)
 		plain(page, str(hook, "run"));
 		buf_putc(page->out, '\n');
 	}
+	const json_t *templates = json_object_get(r, "templates");
+	json_t *template;
+	json_array_foreach(templates, index, template) {
+		buf_puts(page->out, "template  ");
+		plain(page, str(template, "text"));
+		buf_putc(page->out, '\n');
+	}
 	put_gates(page, json_object_get(r, "gates"));
 	buf_printf(page->out, "plan      %.12s\n", str(r, "plan"));
 	if (flag(r, "foreign"))
@@ -600,6 +607,32 @@ static void render_validate(struct page *page)
 
 static void render_text(struct page *page) { buf_puts(page->out, str(page->result, "text")); }
 
+static void render_impact(struct page *page)
+{
+	const json_t *uses = json_object_get(page->result, "uses");
+	size_t index;
+	json_t *use;
+
+	json_array_foreach(uses, index, use) {
+		const char *change = str(use, "change");
+		column(page, STYLE_BOLD, str(use, "project"), 16);
+		buf_putc(page->out, ' ');
+		column(page, STYLE_PLAIN, str(use, "environment"), 12);
+		buf_putc(page->out, ' ');
+		if (*str(use, "not_checked")) {
+			styled(page, STYLE_WARN, "not checked: ");
+			plain(page, str(use, "not_checked"));
+		} else if (*str(use, "text")) {
+			plain(page, str(use, "text"));
+		} else {
+			buf_puts(page->out, strcmp(change, "same") == 0 ? "unchanged" : "alters no build and no delivery");
+		}
+		buf_putc(page->out, '\n');
+	}
+	if (json_array_size(uses) == 0)
+		buf_puts(page->out, "nothing that was deployed from this machine uses it\n");
+}
+
 static void render_init(struct page *page)
 {
 	if (!flag(page->result, "written")) {
@@ -661,7 +694,7 @@ static const struct {
 	{ "plan", render_plan },	     { "status", render_status },     { "log", render_log },
 	{ "releases", render_releases },     { "build", render_build },	      { "server check", render_check },
 	{ "config validate", render_validate }, { "config schema", render_text }, { "config reference", render_text },
-	{ "config show", render_text },
+	{ "config show", render_text },	     { "config impact", render_impact },
 	{ "init", render_init },	     { "store verify", render_verify }, { "store gc", render_gc },
 	{ "version", render_version },
 };

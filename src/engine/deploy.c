@@ -1,6 +1,7 @@
 #include "engine/deploy.h"
 
 #include "engine/history.h"
+#include "engine/impact.h"
 #include "engine/rollout.h"
 
 #include "base/clock.h"
@@ -23,6 +24,7 @@ struct job {
 	struct plan plan;
 	struct rollout rollout;
 	struct history history;
+	json_t *templates; /* that changed since the last deployments; NULL: not asked */
 };
 
 static void close_job(struct job *job)
@@ -30,6 +32,7 @@ static void close_job(struct job *job)
 	for (size_t i = 0; job->upstreams && i < job->environment->promote_from.count; i++)
 		fleet_close(&job->upstreams[i]);
 	fleet_close(&job->fleet);
+	json_decref(job->templates);
 }
 
 /* --- servers ----------------------------------------------------------------------- */
@@ -283,7 +286,21 @@ static json_t *result_json(struct job *job)
 							 "files", (json_int_t)row->files, "bytes", (json_int_t)row->bytes));
 	}
 	json_object_set_new(out, "results", servers);
+	json_object_set_new(out, "templates", job->templates ? json_incref(job->templates) : json_array());
 	return out;
+}
+
+/* Before anything is done; a plan shows them itself. */
+static void tell_templates(struct job *job)
+{
+	size_t index;
+	json_t *row;
+
+	job->templates = impact_of_project(job->engine);
+	json_array_foreach(job->templates, index, row)
+		if (!job->request->dry_run)
+			event_note(&job->engine->events, "info", "template %s",
+				   json_string_value(json_object_get(row, "text")));
 }
 
 /* --- top down ------------------------------------------------------------------------------- */
@@ -316,6 +333,8 @@ static int plan_and_run(struct job *job, struct err *err)
 	if (judge(job, err) || make_plan(job, from, err))
 		return -1;
 	history_planned(&job->history, &job->plan);
+	if (job->request->kind != DEPLOYMENT_ROLLBACK)
+		tell_templates(job);
 	if (job->request->dry_run)
 		return 0;
 	if (job->plan.gates.count && gate_require_open(&job->plan.gates, err)) {
@@ -384,6 +403,8 @@ int deploy_run(struct engine *engine, const struct deploy_request *request, json
 		history_end(&job.history, &job.plan, &job.rollout, result ? err : NULL);
 		if (job.plan.servers)
 			history_seen(engine, job.environment, job.fleet, result == 0 ? &job.plan : NULL);
+		if (job.rollout.outcome == OUTCOME_LIVE && request->kind != DEPLOYMENT_ROLLBACK)
+			impact_record(engine, job.environment, job.plan.id);
 	}
 	if (job.plan.servers)
 		*out = result_json(&job);

@@ -1,5 +1,7 @@
 #include "engine/plan.h"
 
+#include "project/resolved.h"
+
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -92,6 +94,7 @@ static void name_plan(struct engine *engine, struct plan *plan)
 {
 	const struct delivery *delivery = &plan->environment->delivery;
 	AUTO(buf_free) struct buf text = BUF_INIT(16 << 20);
+	struct setting_list settings;
 	struct digest digest;
 
 	buf_printf(&text, "lockstep-plan 1\nproject %s\nenvironment %s\nkind %s\nrelease %s\nconfig %s\n",
@@ -121,6 +124,9 @@ static void name_plan(struct engine *engine, struct plan *plan)
 	for (size_t i = 0; i < delivery->reload.count; i++)
 		buf_printf(&text, "reload %s %s\n", delivery->reload.items[i].group ? delivery->reload.items[i].group : "-",
 			   delivery->reload.items[i].text);
+	project_settings(&engine->arena, engine->project, plan->environment, &settings);
+	project_settings_digest(&settings, plan->delivery_hex);
+	buf_printf(&text, "delivery %s\n", plan->delivery_hex);
 	digest_of(buf_slice(&text), &digest);
 	digest_to_hex(&digest, plan->digest_hex);
 }
@@ -372,6 +378,7 @@ json_t *plan_json(struct engine *engine, const struct plan *plan)
 	json_object_set_new(out, "ref", json_string(plan->artifact.ref));
 	json_object_set_new(out, "subject", json_text(slice_of(plan->artifact.subject)));
 	json_object_set_new(out, "plan", json_string(plan->digest_hex));
+	json_object_set_new(out, "delivery", json_string(plan->delivery_hex));
 	json_object_set_new(out, "current", json_boolean(plan->current));
 	json_object_set_new(out, "foreign", json_boolean(plan->foreign));
 	json_object_set_new(out, "gates_open", json_boolean(plan->gates.count == 0 || plan->gates.open));

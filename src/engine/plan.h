@@ -41,6 +41,7 @@ struct plan {
 	uint64_t commits_back;            /* commits that are live and would go */
 	struct manifest_change *changes;
 	size_t change_count;
+	char delivery_hex[DIGEST_HEX_LEN + 1]; /* of how it is built and delivered, templates merged in */
 	char digest_hex[DIGEST_HEX_LEN + 1];
 };
 

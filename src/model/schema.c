@@ -124,6 +124,25 @@ const struct db_migration model_migrations[] = {
 	 " sealed text,"
 	 " secret integer not null check (secret = 0 or text_value is null),"
 	 " primary key (version_number, position)) strict;"},
+
+	{6, "what environments were delivered with, and from which templates",
+	 "create table delivered ("
+	 " project text not null,"
+	 " environment text not null,"
+	 " file text not null,"
+	 " settings_digest text not null check (length(settings_digest) = 64),"
+	 " settings text not null,"
+	 " deployment_id text,"
+	 " used_ms integer not null,"
+	 " primary key (project, environment)) strict;"
+	 "create table template_use ("
+	 " project text not null,"
+	 " environment text not null,"
+	 " position integer not null,"
+	 " template text not null,"
+	 " template_digest text not null check (length(template_digest) = 64),"
+	 " primary key (project, environment, position)) strict;"
+	 "create index template_use_template on template_use (template);"},
 };
 
 const size_t model_migrations_count = ARRAY_LEN(model_migrations);
