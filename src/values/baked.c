@@ -22,7 +22,8 @@ bool value_name_baked(struct slice name)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
-		if (slice_starts_with(name, prefixes[i]) && name.len > strlen(prefixes[i]))
+		if (name.len && name.ptr[0] == prefixes[i][0] && slice_starts_with(name, prefixes[i]) &&
+		    name.len > strlen(prefixes[i]))
 			return true;
 	return false;
 }

@@ -130,6 +130,8 @@ static int quote_dotenv(struct slice value, struct buf *out, struct err *err)
 {
 	if (has_nul(value))
 		return refuse(err, "a NUL byte", "a .env file");
+	if (!slice_is_utf8(value))
+		return err_set(err, ERR_USER, "is not UTF-8, which readers of .env files expect");
 	if (is_plain(value, "_-./:@%+,=")) {
 		buf_put_slice(out, value);
 		return 0;

@@ -1,5 +1,11 @@
 # shellcheck shell=bash
 # Measures the program beside its peers; see bench/README.md.
+if [ "${1:-}" = resolve ]; then
+	need build
+	configure build-release gcc --buildtype=release
+	compile build-release
+	exec build-release/bench/bench_resolve "${@:2}"
+fi
 need build demo bench
 command -v npm >/dev/null || [ -d build/bench-cache/next-14.2.4 ] || need npm
 aarch64_sysroot

@@ -125,8 +125,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(values_are_found_by_name), TEST(bad_values_are_refused),	TEST(names_stand_for_values),
-		TEST(the_result_has_a_limit),	   TEST(used_names_are_listed),
+		TEST(values_are_found_by_name), TEST(bad_values_are_refused), TEST(names_stand_for_values),
+		TEST(the_result_has_a_limit),	TEST(used_names_are_listed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
