@@ -136,6 +136,9 @@ static void index_source(struct preparation *p, struct source *source)
 	}
 	sorted_entries = source->own.entries;
 	qsort(source->by_digest, source->by_digest_count, sizeof(*source->by_digest), compare_digests);
+	for (size_t i = 1; i < source->by_digest_count; i++)
+		if (compare_digests(&source->by_digest[i - 1], &source->by_digest[i]) == 0)
+			source->twin[source->by_digest[i - 1]] = source->twin[source->by_digest[i]] = true;
 }
 
 static bool find_in_source(const struct source *source, const struct digest *digest, struct location *out)
@@ -156,6 +159,23 @@ static bool find_in_source(const struct source *source, const struct digest *dig
 			high = middle;
 	}
 	return false;
+}
+
+/* Most files are where they were: no search, and the folder is open already. */
+static bool find_same(struct source *source, const struct entry *entry, struct location *out)
+{
+	const struct own_entry *found = source->next < source->own.count &&
+							slice_equal(source->own.entries[source->next].entry.path, entry->path)
+						? &source->own.entries[source->next]
+						: own_find(&source->own, entry->path);
+
+	if (!found)
+		return false;
+	source->next = (size_t)(found - source->own.entries) + 1;
+	out->source = source;
+	out->entry = found;
+	return found->entry.type == ENTRY_FILE && found->show == SHOW_TREE &&
+	       source->intact[found - source->own.entries] && digest_equal(&found->entry.digest, &entry->digest);
 }
 
 static bool find_location(struct preparation *p, const struct digest *digest, struct location *out)
@@ -187,8 +207,10 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 	if (own_load(place, name, &p->source_arena, &p->manifest, &source->own, &unusable) ||
 	    activation_open(place, name, &source->root_fd, &unusable))
 		return 0;
+	tree_cursor_init(&source->cursor, source->root_fd);
 	p->source_count++;
 	source->intact = ARENA_NEW_ARRAY(&p->source_arena, source->own.count, bool);
+	source->twin = ARENA_NEW_ARRAY(&p->source_arena, source->own.count, bool);
 	struct scan scan = {
 		.session = p->session,
 		.own = &source->own,
@@ -242,8 +264,10 @@ int obtain_open_sources(struct preparation *p, struct err *err)
 
 void obtain_close_sources(struct preparation *p)
 {
-	for (size_t i = 0; i < p->source_count; i++)
+	for (size_t i = 0; i < p->source_count; i++) {
+		tree_cursor_close(&p->sources[i].cursor);
 		close_fd(&p->sources[i].root_fd);
+	}
 	p->source_count = 0;
 	arena_free(&p->source_arena);
 }
@@ -333,9 +357,11 @@ static int copy_into_tree(struct preparation *p, const struct entry *entry, int 
 
 /* --- one entry --------------------------------------------------------------- */
 
-/* 1: linked; 0: it must be copied (or the source does not hold). */
+/* 1: linked; 0: it must be copied (or the source does not hold). Whether it is the file
+ * that the signature vouches for is looked at behind the link, when nobody can put
+ * another in its place any more; nothing is lost by a link that is taken back. */
 static int link_into_tree(struct preparation *p, const struct entry *entry, const struct location *location,
-			  int source_dir, const char *source_name, const struct stat *st, struct err *err)
+			  int source_dir, const char *source_name, struct err *err)
 {
 	const char *name;
 	struct stat linked;
@@ -347,10 +373,15 @@ static int link_into_tree(struct preparation *p, const struct entry *entry, cons
 		return errno == EMLINK || errno == EXDEV || errno == EPERM || errno == ENOENT
 			       ? 0
 			       : err_errno(err, "%s", entry->path.ptr);
-	/* Between the look and the link the name may have been given to another file. */
 	if (fstatat(dir_fd, name, &linked, AT_SYMLINK_NOFOLLOW) != 0)
 		return err_errno(err, "%s", entry->path.ptr);
-	if (linked.st_ino == st->st_ino && signature_check(location->entry, &linked) != SIGNATURE_BROKEN) {
+	if (linked.st_uid == p->user && signature_check(location->entry, &linked) != SIGNATURE_BROKEN) {
+		if (p->taken && !location->source->twin[location->entry - location->source->own.entries]) {
+			struct own_entry now = {0};
+			signature_take(&now, &linked);
+			p->taken[entry - p->manifest.entries] =
+				(struct signature){now.dev, now.ino, now.mtime_ns, now.ctime_ns};
+		}
 		p->linked++;
 		return 1;
 	}
@@ -385,34 +416,30 @@ static int clone_into_tree(struct preparation *p, const struct entry *entry, con
 static int take_from_location(struct preparation *p, const struct entry *entry,
 			      const struct location *location, bool *got, struct err *err)
 {
-	AUTO(tree_cursor_close) struct tree_cursor cursor;
 	struct err unusable = ERR_INIT;
 	struct stat st;
 	const char *name;
 	int dir_fd;
 
 	*got = false;
-	tree_cursor_init(&cursor, location->source->root_fd);
-	if (tree_parent(&cursor, location->entry->entry.path, &dir_fd, &name, &unusable) ||
-	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+	if (tree_parent(&location->source->cursor, location->entry->entry.path, &dir_fd, &name, &unusable))
 		return 0;
-	bool vouched = !p->copy && signature_check(location->entry, &st) != SIGNATURE_BROKEN;
-	if (vouched && !reflink_impossible && entry->size > 0) {
-		if (clone_into_tree(p, entry, location, dir_fd, name, got, err))
+	if (!p->copy && !reflink_impossible && entry->size > 0) {
+		if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    signature_check(location->entry, &st) != SIGNATURE_BROKEN &&
+		    clone_into_tree(p, entry, location, dir_fd, name, got, err))
 			return -1;
 		if (*got)
 			return 0;
 	}
-	bool may_link = vouched && !preparation_is_generated(p, entry->path) &&
-			(st.st_mode & 07777) == entry->mode && st.st_uid == geteuid();
-	if (may_link) {
-		int linked = link_into_tree(p, entry, location, dir_fd, name, &st, err);
+	if (!p->copy && !preparation_is_generated(p, entry->path) && location->entry->st_mode == entry->mode) {
+		int linked = link_into_tree(p, entry, location, dir_fd, name, err);
 		*got = linked > 0;
 		if (linked)
 			return linked < 0 ? -1 : 0;
 	}
 	AUTO(close_fd) int from = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (from < 0)
+	if (from < 0 || fstat(from, &st) != 0 || !S_ISREG(st.st_mode))
 		return 0;
 	return copy_into_tree(p, entry, from, got, err);
 }
@@ -607,7 +634,9 @@ int obtain_entry(struct preparation *p, size_t index, bool *got, struct err *err
 	if (entry->type == ENTRY_LINK)
 		return take_link(p, entry, got, err);
 	struct location location;
-	if (find_location(p, &entry->digest, &location) && take_from_location(p, entry, &location, got, err))
+	bool found = p->source_count && find_same(&p->sources[0], entry, &location);
+	if ((found || find_location(p, &entry->digest, &location)) &&
+	    take_from_location(p, entry, &location, got, err))
 		return -1;
 	if (*got) {
 		if (p->restoring && location.source != &p->sources[0])
@@ -636,8 +665,12 @@ int obtain_twin(struct preparation *p, size_t first, size_t index, struct err *e
 	    tree_parent(&p->cursor, entry->path, &dir_fd, &name, err))
 		return -1;
 	if (!p->copy && entry->mode == from->mode && !preparation_is_generated(p, entry->path) &&
-	    !preparation_is_generated(p, from->path) && linkat(from_dir, from_name, dir_fd, name, 0) == 0)
+	    !preparation_is_generated(p, from->path) && linkat(from_dir, from_name, dir_fd, name, 0) == 0) {
+		/* One more link, another ctime. */
+		if (p->taken)
+			p->taken[first].dev = 0;
 		return 0;
+	}
 	AUTO(close_fd) int fd = openat(from_dir, from_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_errno(err, "%s", from->path.ptr);

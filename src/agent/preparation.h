@@ -18,8 +18,11 @@ enum { SOURCES_MAX = 4, OFFER_ROUNDS_MAX = 4 };
 struct source {
 	char name[PLACE_NAME_MAX];
 	int root_fd;
+	struct tree_cursor cursor; /* below root_fd */
 	struct own_manifest own;
 	bool *intact;
+	bool *twin;  /* another file has the same content, and perhaps the same inode */
+	size_t next; /* entry that probably has the path wanted next */
 	bool whole; /* every file of the release that it shows is intact */
 	uint32_t *by_digest; /* indices of intact files, sorted by digest */
 	size_t by_digest_count;
@@ -41,6 +44,7 @@ struct preparation {
 	struct buf line;             /* the PREPARE record's fields, for state and journal */
 	int64_t commit_time;
 	bool copy;                   /* link: copy */
+	uid_t user;                  /* who we are */
 	bool restoring;
 	bool trust_signatures;       /* hash: signature */
 	char from[PLACE_NAME_MAX];
@@ -74,6 +78,9 @@ struct preparation {
 	 * entry's index + 1, next[i] goes on. */
 	struct map wanted;
 	uint32_t *next;
+	/* Signatures of linked files, as they were looked at behind the link; NULL for a
+	 * large tree. One without a device was not taken. */
+	struct signature *taken;
 	uint64_t wanted_bytes;
 	unsigned rounds;
 

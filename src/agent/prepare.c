@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* What is pending is written again with more fields, and sent: it must always fit. */
-enum { PENDING_LEN_MAX = 64 << 10, PENDING_FIELDS_MAX = 400 };
+enum { PENDING_LEN_MAX = 64 << 10, PENDING_FIELDS_MAX = 400, SIGNATURES_KEPT_MAX = 20000 };
 
 void preparation_free(struct preparation **preparation)
 {
@@ -207,6 +207,7 @@ static int begin(struct session *session, const struct record *request, bool res
 		.cursor = {.dir_fd = -1},
 		.commit_time = record_get_i64(request, "commit_time", 0),
 		.copy = slice_is(record_get(request, "link"), "copy"),
+		.user = geteuid(),
 		.restoring = restoring,
 		.trust_signatures = slice_is(record_get(request, "hash"), "signature"),
 	};
@@ -288,6 +289,8 @@ static int fill_tree(struct preparation *p, struct err *err)
 	if (obtain_open_sources(p, err))
 		return -1;
 	p->next = mem_array(p->manifest.count, sizeof(*p->next));
+	if (p->manifest.count <= SIGNATURES_KEPT_MAX)
+		p->taken = ARENA_NEW_ARRAY(&p->arena, p->manifest.count, struct signature);
 	for (size_t i = 0; i < p->manifest.count; i++) {
 		const struct entry *entry = &p->manifest.entries[i];
 		bool got = false;
@@ -664,6 +667,22 @@ static size_t entries_for(struct slice path)
 	return count;
 }
 
+/* What was looked at behind its link need not be looked at again. A file that was linked
+ * twice has a newer ctime by now, which costs a hash one day, never a wrong verdict. */
+static bool recall_signature(const struct preparation *p, size_t index, struct own_entry *entry)
+{
+	const struct signature *taken = p->taken ? &p->taken[index] : NULL;
+
+	if (!taken || !taken->dev)
+		return false;
+	entry->dev = taken->dev;
+	entry->ino = taken->ino;
+	entry->st_mode = entry->entry.mode;
+	entry->mtime_ns = taken->mtime_ns;
+	entry->ctime_ns = taken->ctime_ns;
+	return true;
+}
+
 /* Every file as it stands now: the signatures the next deployment relies on. */
 static int take_signatures(struct preparation *p, struct own_manifest *own, struct err *err)
 {
@@ -691,6 +710,8 @@ static int take_signatures(struct preparation *p, struct own_manifest *own, stru
 		}
 		if (preparation_is_generated(p, entry->entry.path))
 			entry->show = SHOW_GENERATED;
+		if (recall_signature(p, i, entry))
+			continue;
 		if (tree_parent(&p->cursor, entry->entry.path, &dir_fd, &name, err))
 			return -1;
 		if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)

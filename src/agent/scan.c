@@ -106,6 +106,20 @@ static int check_file(struct folder *folder, const char *name, const struct own_
 	return report(scan, edit, st, err);
 }
 
+/* Both are sorted, so it is mostly the one behind the last. */
+static const struct own_entry *find_next(struct folder *folder, struct slice path)
+{
+	const struct own_manifest *own = folder->scan->own;
+	size_t next = folder->scan->next;
+	const struct own_entry *found = next < own->count && slice_equal(own->entries[next].entry.path, path)
+						? &own->entries[next]
+						: own_find(own, path);
+
+	if (found)
+		folder->scan->next = (size_t)(found - own->entries) + 1;
+	return found;
+}
+
 static int scan_folder(struct folder *folder, struct err *err);
 
 static int scan_entry(void *context, const char *name, struct err *err)
@@ -122,7 +136,7 @@ static int scan_entry(void *context, const char *name, struct err *err)
 	buf_puts(&path, name);
 	if (path.overflow)
 		return 0;
-	const struct own_entry *entry = own_find(scan->own, buf_slice(&path));
+	const struct own_entry *entry = find_next(folder, buf_slice(&path));
 	struct scan_edit edit = { .path = buf_slice(&path), .kind = "added", .dir_fd = folder->fd, .name = name };
 	if (entry) {
 		folder->seen[entry - scan->own->entries] = true;
@@ -168,7 +182,7 @@ static int scan_entry(void *context, const char *name, struct err *err)
 
 static int scan_folder(struct folder *folder, struct err *err)
 {
-	return dir_each_at(folder->fd, ".", scan_entry, folder, err);
+	return dir_each_fd(folder->fd, scan_entry, folder, err);
 }
 
 int scan_run(struct scan *scan, struct err *err)

@@ -26,6 +26,7 @@ struct scan {
 	void *context;
 	/* results */
 	uint64_t files, edits, hashed;
+	size_t next; /* entry that probably comes next; the scan's own */
 };
 
 /* Opens releases/NAME. */

@@ -32,6 +32,12 @@ struct own_entry {
 	int64_t mtime_ns, ctime_ns;
 };
 
+/* The part of it that is kept while the rest is known anyway. */
+struct signature {
+	uint64_t dev, ino;
+	int64_t mtime_ns, ctime_ns;
+};
+
 struct own_manifest {
 	struct digest release;
 	struct own_entry *entries; /* sorted by path */

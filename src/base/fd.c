@@ -213,6 +213,37 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+struct names {
+	struct arena arena;
+	char **items;
+	size_t count, cap;
+};
+
+static void names_add(struct names *names, const char *name)
+{
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return;
+	if (names->count == names->cap) {
+		names->cap = names->cap ? names->cap * 2 : 64;
+		names->items = mem_grow(names->items, names->cap, sizeof(*names->items));
+	}
+	names->items[names->count++] = arena_strdup(&names->arena, name);
+}
+
+/* Visits in order when everything was read (`result` 0), and frees. */
+static int names_visit(struct names *names, int result,
+		       int (*visit)(void *context, const char *name, struct err *err), void *context,
+		       struct err *err)
+{
+	if (names->count)
+		qsort(names->items, names->count, sizeof(*names->items), compare_names);
+	for (size_t i = 0; i < names->count && result == 0; i++)
+		result = visit(context, names->items[i], err);
+	free(names->items);
+	arena_free(&names->arena);
+	return result;
+}
+
 int dir_each_at(int dir_fd, const char *path, int (*visit)(void *context, const char *name, struct err *err),
 		void *context, struct err *err)
 {
@@ -224,9 +255,7 @@ int dir_each_at(int dir_fd, const char *path, int (*visit)(void *context, const 
 		close(fd);
 		return err_errno(err, "%s", path);
 	}
-	struct arena arena = ARENA_INIT;
-	char **names = NULL;
-	size_t count = 0, cap = 0;
+	struct names names = {.arena = ARENA_INIT};
 	int result = 0;
 	for (;;) {
 		errno = 0;
@@ -236,22 +265,34 @@ int dir_each_at(int dir_fd, const char *path, int (*visit)(void *context, const 
 				result = err_errno(err, "reading the folder %s", path);
 			break;
 		}
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (count == cap) {
-			cap = cap ? cap * 2 : 64;
-			names = mem_grow(names, cap, sizeof(*names));
-		}
-		names[count++] = arena_strdup(&arena, entry->d_name);
+		names_add(&names, entry->d_name);
 	}
 	closedir(dir);
-	if (count)
-		qsort(names, count, sizeof(*names), compare_names);
-	for (size_t i = 0; i < count && result == 0; i++)
-		result = visit(context, names[i], err);
-	free(names);
-	arena_free(&arena);
-	return result;
+	return names_visit(&names, result, visit, context, err);
+}
+
+int dir_each_fd(int dir_fd, int (*visit)(void *context, const char *name, struct err *err), void *context,
+		struct err *err)
+{
+#ifdef __linux__
+	struct names names = {.arena = ARENA_INIT};
+	_Alignas(struct dirent64) char piece[16 << 10];
+	long got;
+
+	if (lseek(dir_fd, 0, SEEK_SET) != 0)
+		return err_errno(err, "reading a folder");
+	while ((got = syscall(SYS_getdents64, dir_fd, piece, sizeof(piece))) > 0) {
+		for (long at = 0; at < got;) {
+			const struct dirent64 *entry = (const void *)(piece + at);
+			names_add(&names, entry->d_name);
+			at += entry->d_reclen;
+		}
+	}
+	int result = got < 0 ? err_errno(err, "reading a folder") : 0;
+	return names_visit(&names, result, visit, context, err);
+#else
+	return dir_each_at(dir_fd, ".", visit, context, err);
+#endif
 }
 
 /* A folder of our own without the rights to list or change it gets them. */

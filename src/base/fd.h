@@ -35,6 +35,9 @@ int dir_sync(int dir_fd, struct err *err) CHECKED;
 int dir_each_at(int dir_fd, const char *path,
 		int (*visit)(void *context, const char *name, struct err *err), void *context,
 		struct err *err) CHECKED;
+/* The same for an open folder; moves its position, and costs half the system calls. */
+int dir_each_fd(int dir_fd, int (*visit)(void *context, const char *name, struct err *err), void *context,
+		struct err *err) CHECKED;
 /* rm -rf beneath dir_fd: never follows a symlink, neither on the way nor below; a
  * missing path is fine. The folder an absolute path lies in is the caller's to trust.
  * Read-only folders of our own are made writable first. */

@@ -460,6 +460,7 @@ static int import(struct build *build, struct digest *release_out, struct err *e
 		void *context;
 	} recipe = {.given = build->request->recipe};
 	struct store_import options = {.skip = stays_out, .context = recipe.context};
+	AUTO(arena_free) struct arena arena = ARENA_INIT; /* a large manifest is not carried on */
 	struct manifest manifest;
 	AUTO(close_fd) int fd = -1;
 
@@ -467,7 +468,7 @@ static int import(struct build *build, struct digest *release_out, struct err *e
 	if (open_output(build, &fd, err) ||
 	    scan_for_secrets(&build->sandbox, fd, stays_out, recipe.context, err))
 		return -1;
-	if (store_import_tree(build->request->store, fd, &options, build->arena, &manifest, err))
+	if (store_import_tree(build->request->store, fd, &options, &arena, &manifest, err))
 		return err_wrap(err, "build: the result");
 	*release_out = manifest.digest;
 	build->result->files = manifest.file_count;

@@ -183,6 +183,8 @@ struct lookup {
 	struct fleet *fleet;
 	const struct commit *commit;
 	bool told; /* that something is being built */
+	bool here_only; /* nobody is asked and nothing is built */
+	bool missed;	/* it would have been */
 };
 
 /* Only once there is something to do: what was built before is not built. */
@@ -223,7 +225,10 @@ static int ask_servers(void *context, const struct digest *key, const struct dig
 	char hex[DIGEST_HEX_LEN + 1];
 	size_t count = fleet ? fleet_count(fleet) : 0;
 
-	(void)err;
+	if (lookup->here_only) {
+		lookup->missed = true;
+		return err_set(err, ERR_NOT_FOUND, "not built on this machine");
+	}
 	digest_to_hex(key, hex);
 	if (count && fleet_journal(fleet, NULL, 0, &unreachable))
 		err_clear(&unreachable);
@@ -291,17 +296,18 @@ static int remember(struct engine *engine, const struct artifact *artifact, stru
 	return release_insert(engine->home.db, &row, err);
 }
 
-int artifact_of_ref(struct engine *engine, const struct environment *environment, const char *ref, struct fleet *fleet,
-		    struct artifact *out, struct err *err)
+static int get_of_ref(struct lookup *lookup, const struct environment *environment, const char *ref,
+		      struct artifact *out, struct err *err)
 {
+	struct engine *engine = lookup->engine;
 	struct arena *arena = &engine->arena;
 	struct source *source;
 	struct commit *commit = ARENA_NEW(arena, struct commit);
-	struct lookup lookup = { engine, fleet, commit, false };
 	struct recipe *recipe = ARENA_NEW(arena, struct recipe);
 	struct build_result result;
 	char hex[DIGEST_HEX_LEN + 1];
 
+	lookup->commit = commit;
 	if (engine_source(engine, true, &source, err))
 		return -1;
 	if (!ref)
@@ -328,7 +334,7 @@ int artifact_of_ref(struct engine *engine, const struct environment *environment
 		.step = tell_step,
 		.output = tell_output,
 		.stop = build_stopped,
-		.context = &lookup,
+		.context = lookup,
 	};
 	if (build_run(&request, arena, &result, err))
 		return -1;
@@ -361,6 +367,26 @@ int artifact_of_ref(struct engine *engine, const struct environment *environment
 		   json_pack("{s:s, s:s, s:b, s:s, s:I, s:I}", "release", out->hex, "commit", out->commit, "built",
 			     out->built, "from", out->from, "files", (json_int_t)out->files, "bytes",
 			     (json_int_t)out->bytes));
+	return 0;
+}
+
+int artifact_of_ref(struct engine *engine, const struct environment *environment, const char *ref, struct fleet *fleet,
+		    struct artifact *out, struct err *err)
+{
+	struct lookup lookup = { .engine = engine, .fleet = fleet };
+
+	return get_of_ref(&lookup, environment, ref, out, err);
+}
+
+int artifact_at_hand(struct engine *engine, const struct environment *environment, const char *ref,
+		     struct artifact *out, bool *found_out, struct err *err)
+{
+	struct lookup lookup = { .engine = engine, .here_only = true };
+
+	*found_out = get_of_ref(&lookup, environment, ref, out, err) == 0;
+	if (*found_out || !lookup.missed)
+		return *found_out ? 0 : -1;
+	err_clear(err);
 	return 0;
 }
 

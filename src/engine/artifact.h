@@ -20,6 +20,10 @@ struct artifact {
  * asked before anything is built. `environment` may be NULL (`lockstep build`). */
 int artifact_of_ref(struct engine *engine, const struct environment *environment, const char *ref,
 		    struct fleet *fleet, struct artifact *out, struct err *err) CHECKED;
+/* The same, but only looks here: *found_out is false when a server would have to be
+ * asked or something built. The source is fetched once, whoever asks first. */
+int artifact_at_hand(struct engine *engine, const struct environment *environment, const char *ref,
+		     struct artifact *out, bool *found_out, struct err *err) CHECKED;
 /* Of a release's digest or a beginning of it. */
 int artifact_of_release(struct engine *engine, const char *digest, struct fleet *const *fleets, size_t fleet_count,
 			struct artifact *out, struct err *err) CHECKED;

@@ -5,6 +5,7 @@
 #include "engine/rollout.h"
 
 #include "base/clock.h"
+#include "model/seen_place.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct job {
 	struct fleet *from;       /* promote: borrowed from upstreams */
 	struct rollout_options options;
 	struct artifact artifact;
+	bool at_hand; /* the artifact was found while the lines were being set up */
 	struct plan plan;
 	struct rollout rollout;
 	struct history history;
@@ -53,18 +55,27 @@ static int check_owner(struct job *job, struct err *err)
 	return 0;
 }
 
-static int open_target(struct job *job, struct err *err)
+static int begin_target(struct job *job, struct err *err)
 {
 	fleet_close(&job->fleet);
+	return fleet_begin_environment(job->engine, job->environment, job->request->dry_run, &job->fleet, err);
+}
+
+static int await_target(struct job *job, struct err *err)
+{
 	/* Which servers could not be reached is told by name, once, in one error. */
-	if (fleet_of_environment(job->engine, job->environment, job->request->dry_run, &job->fleet, err) && !job->fleet)
-		return -1;
+	(void)!fleet_connected(job->fleet, err);
 	if (fleet_interrupted(job->fleet))
 		return err_set(err, ERR_INTERRUPTED, "interrupted");
 	err_clear(err);
 	if (plan_need_all(job->environment, job->fleet, err))
 		return -1;
 	return job->request->take_over ? 0 : check_owner(job, err);
+}
+
+static int open_target(struct job *job, struct err *err)
+{
+	return begin_target(job, err) || await_target(job, err) ? -1 : 0;
 }
 
 /* Hand edits by name, as the last scan of the fleet found them. */
@@ -83,7 +94,7 @@ static void tell_edits(struct engine *engine, const struct environment *environm
 	}
 }
 
-static int open_upstreams(struct job *job, struct err *err)
+static int begin_upstreams(struct job *job, struct err *err)
 {
 	const struct environment *environment = job->environment;
 	size_t count = environment->promote_from.count;
@@ -94,13 +105,26 @@ static int open_upstreams(struct job *job, struct err *err)
 	for (size_t i = 0; i < count; i++) {
 		const char *name = environment->promote_from.items[i];
 		const struct environment *upstream = project_environment(job->engine->project, name);
+		if (fleet_begin_environment(job->engine, upstream, true, &job->upstreams[i], err))
+			return err_wrap(err, "%s", name);
+	}
+	return 0;
+}
+
+static int await_upstreams(struct job *job, struct err *err)
+{
+	const struct environment *environment = job->environment;
+
+	if (job->request->kind == DEPLOYMENT_ROLLBACK)
+		return 0;
+	for (size_t i = 0; i < environment->promote_from.count; i++) {
+		const char *name = environment->promote_from.items[i];
+		const struct environment *upstream = project_environment(job->engine->project, name);
 		struct err unreachable = ERR_INIT;
 		/* A server that is not there is evidence too: the gate says what it means. */
-		if (fleet_of_environment(job->engine, upstream, true, &job->upstreams[i], &unreachable) &&
-		    !job->upstreams[i]) {
-			*err = unreachable;
-			return err_wrap(err, "%s", name);
-		}
+		(void)!fleet_connected(job->upstreams[i], &unreachable);
+		if (fleet_interrupted(job->upstreams[i]))
+			return err_set(err, ERR_INTERRUPTED, "interrupted");
 		err_clear(&unreachable);
 		if (fleet_scan(job->upstreams[i], NULL, false, &unreachable))
 			event_note(&job->engine->events, "warn", "%s: %s", name, unreachable.text);
@@ -159,10 +183,53 @@ static bool needs_source(const struct job *job)
 	       !promoted_only(job);
 }
 
+/* What the servers are remembered to run: an engine's guess, good for nothing but to
+ * begin early what will probably have to be done. */
+static bool remembered_live(struct job *job, struct digest *out, bool *known_out)
+{
+	struct engine *engine = job->engine;
+	struct seen_place seen;
+	struct err unknown = ERR_INIT;
+	bool found = false;
+
+	*known_out = false;
+	if (job->environment->servers.count == 0 ||
+	    seen_place_find(engine->home.db, &engine->arena, engine->project->name, job->environment->name,
+			    server_key(&engine->arena, &job->environment->servers.items[0]), &found, &seen, &unknown))
+		return false;
+	*known_out = found && seen.release && digest_from_hex(slice_of(seen.release), out);
+	/* A release that is live there but not in the store cannot be compared with. */
+	return !*known_out || store_has_manifest(engine->store, out);
+}
+
+/* While the lines are being set up: what a commit gives when it was built here before,
+ * and what the servers will probably lack of it. */
+static int work_ahead(struct job *job, struct err *err)
+{
+	struct digest live;
+	bool known;
+
+	if (!needs_source(job))
+		return 0;
+	if (artifact_at_hand(job->engine, job->environment, job->request->ref, &job->artifact, &job->at_hand, err))
+		return -1;
+	engine_release_signals();
+	if (engine_stopped())
+		return err_set(err, ERR_INTERRUPTED, "interrupted; no server was touched");
+	if (!job->at_hand || job->request->dry_run || !remembered_live(job, &live, &known) ||
+	    (known && digest_equal(&live, &job->artifact.release)))
+		return 0;
+	fleet_forecast(job->fleet, job->engine->store, &job->artifact.release, known ? &live : NULL);
+	return 0;
+}
+
 static int choose_artifact(struct job *job, struct err *err)
 {
 	const struct deploy_request *request = job->request;
 	size_t count = 0, upstream_count = job->environment->promote_from.count;
+
+	if (job->at_hand)
+		return 0;
 	struct fleet **fleets = ARENA_NEW_ARRAY(&job->engine->arena, upstream_count + 1, struct fleet *);
 
 	fleets[count++] = job->fleet;
@@ -314,9 +381,11 @@ static int plan_and_run(struct job *job, struct err *err)
 		return -1;
 	if (needs_source(job))
 		engine_fetch_ahead(job->engine);
-	if (open_target(job, err) || recover(job, err) || open_upstreams(job, err))
-		return -1;
 	int64_t begun = clock_mono_ms();
+	/* Handshakes are mostly waiting: everything else that must be done first is done meanwhile. */
+	if (begin_target(job, err) || begin_upstreams(job, err) || work_ahead(job, err) ||
+	    await_target(job, err) || recover(job, err) || await_upstreams(job, err))
+		return -1;
 	if (job->request->kind == DEPLOYMENT_ROLLBACK) {
 		from = ARENA_NEW_ARRAY(&job->engine->arena, fleet_count(job->fleet), const char *);
 		if (choose_way_back(job, from, err))
@@ -399,6 +468,9 @@ int deploy_run(struct engine *engine, const struct deploy_request *request, json
 	int result = plan_and_run(&job, err);
 	if (result && !job.rollout.outcome)
 		job.rollout.outcome = outcome_of(&job, err);
+	/* The servers hear good-bye while this machine writes down what happened. */
+	if (job.fleet)
+		fleet_leave(job.fleet);
 	if (!request->dry_run) {
 		history_end(&job.history, &job.plan, &job.rollout, result ? err : NULL);
 		if (job.plan.servers)
@@ -406,8 +478,10 @@ int deploy_run(struct engine *engine, const struct deploy_request *request, json
 		if (job.rollout.outcome == OUTCOME_LIVE && request->kind != DEPLOYMENT_ROLLBACK)
 			impact_record(engine, job.environment, job.plan.id);
 	}
-	if (job.plan.servers)
+	if (job.plan.servers) {
+		plan_describe(engine, &job.plan);
 		*out = result_json(&job);
+	}
 	close_job(&job);
 	return result;
 }

@@ -96,16 +96,17 @@ void engine_fetch_ahead(struct engine *engine)
 	struct err err = ERR_INIT;
 	int ends[2];
 
-	if (engine->fetch_pid || (!engine->source && source_open(engine->home.path, engine->project->source,
-								  engine->project->dir, &engine->source, &err)))
-		return;
-	/* A first fetch may take long and has progress to show. */
-	if (!source_has_mirror(engine->source) || pipe2(ends, O_CLOEXEC) != 0)
+	if (engine->fetch_pid || pipe2(ends, O_CLOEXEC) != 0)
 		return;
 	pid_t pid = fork();
 	if (pid == 0) {
+		struct source *source = NULL;
 		close(ends[0]);
-		(void)!source_fetch(engine->source, NULL, &err);
+		/* A first fetch may take long and has progress to show: silence leaves it to us. */
+		if (source_open(engine->home.path, engine->project->source, engine->project->dir, &source, &err) ||
+		    !source_has_mirror(source))
+			_exit(0);
+		(void)!source_fetch(source, NULL, &err);
 		(void)!write(ends[1], &err, sizeof(err));
 		_exit(0);
 	}
@@ -171,8 +172,9 @@ int engine_source(struct engine *engine, bool fetch, struct source **out, struct
 	    source_open(engine->home.path, engine->project->source, engine->project->dir, &engine->source, err))
 		return -1;
 	*out = engine->source;
-	if (!fetch)
+	if (!fetch || engine->fetched)
 		return 0;
+	engine->fetched = true;
 	engine_watch_signals();
 	event_step(&engine->events, "fetch", source_url(engine->source));
 	int fetched = fetched_ahead(engine, err);

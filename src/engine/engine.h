@@ -17,6 +17,7 @@ struct engine {
 	struct source *source;     /* opened on first use: engine_source */
 	pid_t fetch_pid;           /* a fetch begun by engine_fetch_ahead; 0: none */
 	int fetch_fd;              /* what it says at its end */
+	bool fetched;              /* once is enough for one command */
 	struct events events;
 	const char *who;           /* "ada@laptop" */
 	const char *directory;     /* where to look for lockstep.yml; NULL: here */

@@ -48,8 +48,8 @@ static void pass_event(void *context, const struct target_event *event)
 	}
 }
 
-int fleet_of_environment(struct engine *engine, const struct environment *environment, bool observe,
-			 struct fleet **fleet_out, struct err *err)
+int fleet_begin_environment(struct engine *engine, const struct environment *environment, bool observe,
+			    struct fleet **fleet_out, struct err *err)
 {
 	struct arena *arena = &engine->arena;
 	size_t count = environment->servers.count;
@@ -76,7 +76,14 @@ int fleet_of_environment(struct engine *engine, const struct environment *enviro
 		.events = { pass_event, context },
 	};
 	event_step(&engine->events, "connect", environment->name);
-	return fleet_open(addresses, count, &options, fleet_out, err);
+	return fleet_begin(addresses, count, &options, fleet_out, err);
+}
+
+int fleet_of_environment(struct engine *engine, const struct environment *environment, bool observe,
+			 struct fleet **fleet_out, struct err *err)
+{
+	return fleet_begin_environment(engine, environment, observe, fleet_out, err) ? -1
+										     : fleet_connected(*fleet_out, err);
 }
 
 const char *server_label(struct arena *arena, const struct server *server)

@@ -8,6 +8,9 @@
  * when some cannot be reached. Events of the fleet become events of the engine. */
 int fleet_of_environment(struct engine *engine, const struct environment *environment, bool observe,
 			 struct fleet **fleet_out, struct err *err) CHECKED;
+/* Only begins to: fleet_connected waits. */
+int fleet_begin_environment(struct engine *engine, const struct environment *environment, bool observe,
+			    struct fleet **fleet_out, struct err *err) CHECKED;
 
 /* "deploy@web1:/var/www/shop" and the canonical key of a server. */
 const char *server_label(struct arena *arena, const struct server *server);

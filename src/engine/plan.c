@@ -36,7 +36,13 @@ static void compare_releases(struct engine *engine, struct plan *plan)
 	struct arena *arena = &engine->arena;
 	struct manifest *to = ARENA_NEW(arena, struct manifest);
 	struct err unknown = ERR_INIT;
+	bool differs = false;
 
+	for (size_t i = 0; i < plan->server_count; i++)
+		differs = differs || !plan->servers[i].live ||
+			  !digest_equal(&plan->servers[i].live->release, &plan->artifact.release);
+	if (!differs)
+		return;
 	if (!store_has_manifest(engine->store, &plan->artifact.release) ||
 	    store_load_manifest(engine->store, &plan->artifact.release, arena, to, &unknown))
 		return;
@@ -44,6 +50,8 @@ static void compare_releases(struct engine *engine, struct plan *plan)
 		struct plan_server *server = &plan->servers[i];
 		struct manifest *from = ARENA_NEW(arena, struct manifest);
 		struct manifest_change *changes;
+		if (server->live && digest_equal(&server->live->release, &plan->artifact.release))
+			continue;
 		if (i > 0 && server->live && plan->servers[0].live &&
 		    digest_equal(&server->live->release, &plan->servers[0].live->release)) {
 			server->files_changed = plan->servers[0].files_changed;
@@ -154,7 +162,7 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 	plan->kind = kind;
 	plan->environment = environment;
 	plan->artifact = *artifact;
-	plan->current = plan->foreign = false;
+	plan->current = plan->foreign = plan->described = false;
 	plan->commits_shown = plan->change_count = 0;
 	plan->commits_total = plan->commits_back = 0;
 	plan->server_count = environment->servers.count;
@@ -191,12 +199,17 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 		plan->current = plan->current && server->current;
 		plan->foreign = plan->foreign || state->hello.foreign;
 	}
-	if (plan->server_count) {
-		compare_releases(engine, plan);
-		list_commits(engine, plan);
-	}
 	name_plan(engine, plan);
 	return 0;
+}
+
+void plan_describe(struct engine *engine, struct plan *plan)
+{
+	if (plan->server_count == 0 || plan->described)
+		return;
+	plan->described = true;
+	compare_releases(engine, plan);
+	list_commits(engine, plan);
 }
 
 /* --- gates ------------------------------------------------------------------------------ */

@@ -34,6 +34,7 @@ struct plan {
 	struct gate_verdicts gates;       /* count 0 for a rollback */
 	bool current;                     /* nothing to do on any server */
 	bool foreign;                     /* `current` of some server shows something not ours */
+	bool described;                   /* plan_describe has filled in what follows, and files_changed */
 	/* Against the release that is live on the first server. */
 	struct commit *commits;           /* newest first, at most 20 */
 	size_t commits_shown;
@@ -47,6 +48,9 @@ struct plan {
 
 enum { PLAN_COMMITS_MAX = 20, PLAN_CHANGES_SHOWN = 200 };
 
+/* Commits and changed files, for people: nothing is decided by them, so a deployment
+ * asks when it is over. Once. */
+void plan_describe(struct engine *engine, struct plan *plan);
 /* `fleet` is connected to all servers of the environment; looks at what is live there
  * now and for hand edits. *plan keeps its id, hotfix, reason and gates. */
 int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,

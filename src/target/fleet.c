@@ -416,8 +416,8 @@ static void server_open(struct fleet *fleet, size_t i)
 	fleet->servers[i] = (struct server){.link = link_make(fleet->loop, &options)};
 }
 
-int fleet_open(const struct place_address *addresses, size_t count, const struct fleet_options *options,
-	       struct fleet **fleet_out, struct err *err)
+int fleet_begin(const struct place_address *addresses, size_t count, const struct fleet_options *options,
+		struct fleet **fleet_out, struct err *err)
 {
 	*fleet_out = NULL;
 	struct fleet *fleet = mem_alloc(sizeof(*fleet));
@@ -448,7 +448,18 @@ int fleet_open(const struct place_address *addresses, size_t count, const struct
 	if (options->forecast_store)
 		fleet_forecast(fleet, options->forecast_store, options->forecast_release,
 			       options->forecast_base);
+	return 0;
+}
+
+int fleet_connected(struct fleet *fleet, struct err *err)
+{
 	return step_wait(fleet, "connect", err);
+}
+
+int fleet_open(const struct place_address *addresses, size_t count, const struct fleet_options *options,
+	       struct fleet **fleet_out, struct err *err)
+{
+	return fleet_begin(addresses, count, options, fleet_out, err) < 0 ? -1 : fleet_connected(*fleet_out, err);
 }
 
 int fleet_reopen(struct fleet *fleet, const bool *which, struct err *err)
@@ -471,6 +482,12 @@ int fleet_reopen(struct fleet *fleet, const bool *which, struct err *err)
 static void goodbye_over(void *context)
 {
 	*(bool *)context = true;
+}
+
+void fleet_leave(struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->count; i++)
+		link_leave(fleet->servers[i].link);
 }
 
 void fleet_close(struct fleet **fleet)

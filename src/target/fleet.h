@@ -41,7 +41,16 @@ struct fleet_options {
  * No servers is allowed. */
 int fleet_open(const struct place_address *addresses, size_t count, const struct fleet_options *options,
 	       struct fleet **fleet_out, struct err *err) CHECKED;
-/* Says goodbye on idle lines, which releases the leases, and ends the rest. */
+/* The same in two halves: `begin` starts the handshakes and returns at once, so that
+ * something else can be done meanwhile; `connected` waits for them. Without the second
+ * half only fleet_forecast, fleet_leave and fleet_close may be called. */
+int fleet_begin(const struct place_address *addresses, size_t count, const struct fleet_options *options,
+		struct fleet **fleet_out, struct err *err) CHECKED;
+int fleet_connected(struct fleet *fleet, struct err *err) CHECKED;
+/* Says goodbye on idle lines, which releases the leases, without waiting for the
+ * servers. What was read stays readable; the fleet can only be closed after it. */
+void fleet_leave(struct fleet *fleet);
+/* Says goodbye on idle lines, waits until it was heard, and ends the rest. */
 void fleet_close(struct fleet **fleet); /* cleanup function */
 /* Connects again where the line is lost or closed; a lease is not taken again. The
  * new line begins without results; what was read from the old one stays readable

@@ -539,14 +539,22 @@ struct link *link_open(struct loop *loop, const struct link_options *options)
 	return link;
 }
 
+void link_leave(struct link *link)
+{
+	if (link->status != LINK_IDLE || !link_send(link, MSG_BYE, slice_make("bye", 3)))
+		return;
+	loop_timer_stop(&link->pulse);
+	loop_process_leave(&link->process);
+	link->status = LINK_CLOSED;
+}
+
 void link_close(struct link **link)
 {
 	struct link *old = *link;
 	if (!old)
 		return;
 	*link = NULL;
-	if (old->status == LINK_IDLE && link_send(old, MSG_BYE, slice_make("bye", 3)))
-		loop_process_leave(&old->process);
+	link_leave(old);
 	request_over(old);
 	loop_process_stop(&old->process);
 	loop_timer_stop(&old->pulse);

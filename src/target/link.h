@@ -297,7 +297,9 @@ struct link_options {
 
 /* Begins to connect. Whatever goes wrong shows in the status and link_failure. */
 struct link *link_open(struct loop *loop, const struct link_options *options);
-/* Sends BYE when the line is idle and ends the child process. */
+/* Sends BYE when the line is idle and lets the child process end by itself. */
+void link_leave(struct link *link);
+/* The same, and ends the child process of a line that was not idle. */
 void link_close(struct link **link);
 
 enum link_status link_status(const struct link *link);

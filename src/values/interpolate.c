@@ -65,7 +65,7 @@ int interpolate(struct arena *arena, const char *text, const struct value_list *
 	AUTO(buf_free) struct buf result = BUF_INIT(INTERPOLATE_MAX);
 	struct slice rest = slice_of(text);
 	while (rest.len) {
-		struct piece piece;
+		struct piece piece = {0};
 		if (next_piece(&rest, &piece, err))
 			return -1;
 		if (piece.kind == PIECE_TEXT) {
@@ -88,7 +88,7 @@ int interpolate_each(const char *text, int (*visit)(void *context, struct slice 
 {
 	struct slice rest = slice_of(text);
 	while (rest.len) {
-		struct piece piece;
+		struct piece piece = {0};
 		if (next_piece(&rest, &piece, err))
 			return -1;
 		if (piece.kind == PIECE_NAME && visit(context, piece.text, err))
