@@ -8,6 +8,8 @@ all | unit | san | integration) ;;
 *) die "test: there is no part \"$part\" (unit, san, integration)" ;;
 esac
 need build test
+# For the clients that check the conformance servers.
+command -v npm >/dev/null || need npm
 results="$repo/build/test-results"
 rm -rf "$results"
 mkdir -p "$results"
