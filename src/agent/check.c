@@ -1,5 +1,6 @@
 /* CHECK: what would stand in the way of a deployment, and how to mend it. */
 #include "agent/command.h"
+#include "agent/owner.h"
 
 #include "base/child.h"
 #include "base/fd.h"
@@ -239,6 +240,29 @@ static int check_user(struct check *check, const struct record *request, struct 
 		    failed ? refused.text : "sudo does not let us run them without a password", hint, err);
 }
 
+/* Whether rendered files may be given to whom they are to belong. */
+static int check_ownership(struct check *check, const struct record *request, const char *key,
+			   struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	bool is_owner = strcmp(key, "owner") == 0;
+	size_t cursor = 0;
+	struct slice value;
+
+	while (record_next(request, key, &cursor, &value)) {
+		const char *name = arena_str(&arena, value);
+		struct ownership ownership;
+		struct err refused = ERR_INIT;
+		char what[300];
+		snprintf(what, sizeof(what), "config files of %s %.200s", is_owner ? "user" : "group", name);
+		int result = ownership_find(is_owner ? name : NULL, is_owner ? NULL : name, &ownership, &refused);
+		if (tell(check, result ? "bad" : "ok", what, result ? refused.text : NULL,
+			 result ? refused.hint : NULL, err))
+			return -1;
+	}
+	return 0;
+}
+
 int handle_check(struct session *session, const struct record *request, struct err *err)
 {
 	AUTO(buf_free) struct buf text = BUF_INIT(256);
@@ -246,6 +270,7 @@ int handle_check(struct session *session, const struct record *request, struct e
 
 	if (check_place(&check, err) || check_current(&check, err) || check_space(&check, err) ||
 	    check_file_system(&check, err) || check_shared_files(&check, request, err) ||
+	    check_ownership(&check, request, "owner", err) || check_ownership(&check, request, "group", err) ||
 	    check_reloads(&check, request, err) || check_user(&check, request, err))
 		return -1;
 	record_begin(&text, "done");

@@ -12,6 +12,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -203,6 +206,8 @@ const char *const *command_environment(struct session *session, struct arena *ar
 	while (request && record_next(request, "env", &cursor, &value))
 		if (slice_find(value, '=') > 0 && slice_find(value, '\0') < 0)
 			env[count++] = arena_str(arena, value);
+	if (request && record_get(request, "secret_env").ptr)
+		env[count++] = "LOCKSTEP_SECRETS_FD=3";
 	return env;
 }
 
@@ -241,13 +246,50 @@ static bool is_shell_name(struct slice name)
 
 /* A command begins only when its start is written down, or it could outlive us unknown:
  * its shell waits for a word on standard input, and ends when we do. For another user
- * the values come before that word: sudo drops the environment, and a command line is
- * for everybody to read. */
+ * the values come before that word, a line each: sudo drops the environment, and a
+ * command line is for everybody to read. Secrets come behind it, and are handed on
+ * through a pipe which that user made and may therefore open by name. (`read` takes
+ * nothing that is behind its line.) */
 static const char as_us[] = "read -r go || exit 126; exec /bin/sh -c \"$1\" </dev/null";
-static const char as_other[] = "eval \"$(cat)\"; [ \"$LOCKSTEP_GO\" ] || exit 126; unset LOCKSTEP_GO; "
-			       "exec /bin/sh -c \"$1\" </dev/null";
-/* What a pipe takes at once, so that writing never waits. */
-enum { WORDS_MAX = 60 << 10 };
+static const char as_other[] =
+	"lockstep_nl='\n'; while IFS= read -r lockstep_line; do "
+	"[ \"$lockstep_line\" = LOCKSTEP_GO ] && break; eval \"$lockstep_line\"; done; "
+	"[ \"$lockstep_line\" = LOCKSTEP_GO ] || exit 126; [ \"$LOCKSTEP_SECRETS_FD\" ] || exec /bin/sh -c "
+	"\"$1\" </dev/null; cat | { exec 3<&0 </dev/null; exec /bin/sh -c \"$1\"; }";
+/* A pipe takes so much at once, so that writing never waits; it is made larger for more. */
+enum { PIPE_USUAL = 60 << 10, WORDS_MAX = (60 << 10) + COMMAND_SECRETS_MAX };
+
+static void put_quoted(struct buf *out, struct slice value, const char *newline)
+{
+	buf_putc(out, '\'');
+	for (size_t at = 0; at < value.len; at++)
+		if (value.ptr[at] == '\'')
+			buf_puts(out, "'\\''");
+		else if (value.ptr[at] == '\n')
+			buf_puts(out, newline);
+		else
+			buf_putc(out, value.ptr[at]);
+	buf_puts(out, "'\n");
+}
+
+int command_secrets(const struct record *request, struct buf *out, struct err *err)
+{
+	size_t cursor = 0;
+	struct slice value;
+
+	while (record_next(request, "secret_env", &cursor, &value)) {
+		struct slice name = slice_cut(&value, '=');
+		if (!is_shell_name(name) || !value.ptr)
+			return err_set(err, ERR_USER, "a secret's name is none that a shell knows");
+		if (slice_find(value, '\0') >= 0)
+			return err_set(err, ERR_USER, "the secret %.*s holds a NUL byte, which no shell can",
+				       SLICE_ARG(name));
+		buf_put_slice(out, name);
+		buf_putc(out, '=');
+		put_quoted(out, value, "\n");
+	}
+	return buf_check(out, "the secrets of a command", err);
+}
 
 /* What is ours (HOME, PATH) stays here. */
 static void put_values(struct buf *out, const char *const *env)
@@ -262,15 +304,43 @@ static void put_values(struct buf *out, const char *const *env)
 			continue;
 		buf_puts(out, "export ");
 		buf_put_slice(out, name);
-		buf_puts(out, "='");
-		for (size_t at = 0; at < value.len; at++)
-			if (value.ptr[at] == '\'')
-				buf_puts(out, "'\\''");
-			else
-				buf_putc(out, value.ptr[at]);
-		buf_puts(out, "'\n");
+		buf_putc(out, '=');
+		put_quoted(out, value, "'\"$lockstep_nl\"'");
 	}
-	buf_puts(out, "LOCKSTEP_GO=1\n");
+	buf_puts(out, "LOCKSTEP_GO\n");
+}
+
+/* Nobody can change it any more, us included. */
+static int make_sealed(struct slice content, int *fd_out, struct err *err)
+{
+#ifdef __linux__
+	AUTO(close_fd) int fd = memfd_create("lockstep-secrets", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return err_errno(err, "memory for secrets");
+	if (fd_write_all(fd, content.ptr, content.len, err))
+		return -1;
+	if (lseek(fd, 0, SEEK_SET) != 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+		return err_errno(err, "sealing secrets");
+	*fd_out = steal_fd(&fd);
+	return 0;
+#else
+	(void)content, (void)fd_out;
+	return err_set(err, ERR_USER, "secrets cannot be given to commands on this system");
+#endif
+}
+
+static int make_room(int pipe_fd, size_t len, struct err *err)
+{
+	if (len <= PIPE_USUAL)
+		return 0;
+#ifdef __linux__
+	if (fcntl(pipe_fd, F_SETPIPE_SZ, (int)len) >= (int)len)
+		return 0;
+#endif
+	return err_set(err, ERR_USER, "the values and secrets of a command are %zu bytes: more than fit here",
+		       len);
 }
 
 /* Hands output on, or collects it; beyond the limit it is read and dropped. */
@@ -352,7 +422,8 @@ static int attend(struct session *session, struct child *child, struct outlet *o
 static int run(struct session *session, const struct command *command, struct buf *collect,
 	       struct command_result *result, struct err *err)
 {
-	AUTO(buf_free) struct buf words = BUF_INIT(WORDS_MAX);
+	AUTO(buf_free) struct buf words = BUF_SECRET(WORDS_MAX);
+	AUTO(close_fd) int secrets = -1;
 	const char *argv[12];
 	size_t count = 0;
 	AUTO(child_close) struct child child = CHILD_INIT;
@@ -374,10 +445,13 @@ static int run(struct session *session, const struct command *command, struct bu
 		for (size_t i = 0; i < ARRAY_LEN(become); i++)
 			argv[count++] = become[i];
 		put_values(&words, command->env);
+		buf_put_slice(&words, command->secrets);
 		if (buf_check(&words, "the environment of a command", err))
 			return -1;
 	} else {
 		buf_puts(&words, "go\n");
+		if (command->secrets.len && make_sealed(command->secrets, &secrets, err))
+			return -1;
 	}
 	const char *const shell[] = {"/bin/sh", "-c", other ? as_other : as_us, "sh", command->text};
 	for (size_t i = 0; i < ARRAY_LEN(shell); i++)
@@ -386,6 +460,8 @@ static int run(struct session *session, const struct command *command, struct bu
 		return err_errno(err, "pipe");
 	words_in = ends[0];
 	words_out = ends[1];
+	if (make_room(words_out, words.len, err))
+		return -1;
 	argv[count] = NULL;
 	struct child_spec spec = {.argv = argv,
 				  .env = command->env,
@@ -393,6 +469,7 @@ static int run(struct session *session, const struct command *command, struct bu
 				  .stdin_fd = words_in,
 				  .stdout_fd = CHILD_PIPE,
 				  .stderr_fd = CHILD_PIPE,
+				  .third_fd = secrets,
 				  /* Between its start and its mark we might be killed. */
 				  .die_with_us = true};
 	if (child_start(&child, &spec, err))

@@ -5,13 +5,14 @@
 
 #include "agent/session.h"
 
-enum { COMMAND_OUTPUT_MAX = 1 << 20 };
+enum { COMMAND_OUTPUT_MAX = 1 << 20, COMMAND_SECRETS_MAX = 512 << 10 };
 
 struct command {
 	const char *text;	/* for /bin/sh -c */
 	const char *as;		/* user, by sudo -n; NULL, "" or our own name: us */
 	const char *dir;	/* working folder, absolute */
 	const char *const *env; /* "NAME=VALUE", NULL-terminated; the whole environment */
+	struct slice secrets;	/* shell assignments that it can read from descriptor 3; may be empty */
 	int64_t timeout_ms;
 };
 
@@ -34,6 +35,10 @@ int command_ask(struct session *session, const struct command *command, struct b
  * NAME=VALUE under its key `env`). The request may be NULL. */
 const char *const *command_environment(struct session *session, struct arena *arena,
 				       const struct record *request);
+
+/* The request's values under `secret_env` as shell assignments, for struct command. `out`
+ * is a BUF_SECRET. The environment above says LOCKSTEP_SECRETS_FD=3 where there are any. */
+int command_secrets(const struct record *request, struct buf *out, struct err *err) CHECKED;
 
 /* Field `number` (1 to 22, not 2) of /proc/PID/stat; 0 when there is no such process. */
 enum { STAT_PARENT = 4, STAT_GROUP = 5, STAT_STARTED = 22 };

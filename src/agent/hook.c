@@ -100,6 +100,7 @@ static const char *hook_deployment(struct session *session, struct arena *arena,
 int handle_run(struct session *session, const struct record *request, struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	AUTO(buf_free) struct buf secrets = BUF_SECRET(COMMAND_SECRETS_MAX);
 	struct slice command_text;
 	struct command_result result = { 0 };
 	/* Before PREPARE and behind the end nothing is pending, and hooks have a history still. */
@@ -110,7 +111,8 @@ int handle_run(struct session *session, const struct record *request, struct err
 	/* A health command only looks: it may run as often as it likes. */
 	bool is_hook = !slice_is(history.point, "health");
 
-	if (session_check_lease(session, request, err) || record_need(request, "command", &command_text, err))
+	if (session_check_lease(session, request, err) || record_need(request, "command", &command_text, err) ||
+	    command_secrets(request, &secrets, err))
 		return -1;
 	if (is_hook) {
 		int looked = journal_each(&session->place, history_line, &history, err);
@@ -133,6 +135,7 @@ int handle_run(struct session *session, const struct record *request, struct err
 		.as = record_get_str(&arena, request, "as"),
 		.dir = folder_of(session, &arena, request),
 		.env = command_environment(session, &arena, request),
+		.secrets = buf_slice(&secrets),
 		.timeout_ms = record_get_i64(request, "timeout_ms", 300000),
 	};
 	if (is_hook && (journal_hook(session, &history, "started", NULL, err) || fault_point("agent.hook.before", err)))

@@ -30,7 +30,8 @@ int reload_run(struct reload *reload, const char *text, const char *what, const 
 	struct command command = {
 		.text = text,
 		.dir = reload->session->place.path,
-		.env = command_environment(reload->session, reload->arena, NULL),
+		.env = command_environment(reload->session, reload->arena, reload->with_values ? reload->request : NULL),
+		.secrets = reload->secrets,
 		.timeout_ms = reload->timeout_ms,
 	};
 
@@ -181,6 +182,7 @@ int handle_reload(struct session *session, const struct record *request, struct 
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(buf_free) struct buf text = BUF_INIT(4096);
+	AUTO(buf_free) struct buf secrets = BUF_SECRET(COMMAND_SECRETS_MAX);
 	struct slice spec;
 	struct proof proof = {.verdict = "not_checked"};
 	struct reload reload = {
@@ -195,6 +197,11 @@ int handle_reload(struct session *session, const struct record *request, struct 
 	const struct reload_kind *kind = find_kind(spec, &reload.subject, &arena);
 	if (!kind)
 		return err_set(err, ERR_USER, "there is no kind of reload \"%.*s\"", SLICE_ARG(spec));
+	/* The other kinds start programs that have no business with them. */
+	reload.with_values = kind == &reload_command;
+	if (reload.with_values && command_secrets(request, &secrets, err))
+		return -1;
+	reload.secrets = buf_slice(&secrets);
 	uint64_t began = process_clock_next();
 	if (fault_point("agent.reload.before", err) || kind->reload(&reload, err) ||
 	    prove(&reload, kind, record_get_str(&arena, request, "away_from"), began, &proof, err))

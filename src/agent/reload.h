@@ -9,6 +9,8 @@ struct reload {
 	struct arena *arena;
 	const struct record *request;
 	const char *subject;
+	bool with_values;     /* the request's env and secret_env are for this kind */
+	struct slice secrets;
 	int64_t timeout_ms;
 };
 

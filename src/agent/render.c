@@ -158,6 +158,7 @@ static int take_all_kept(struct preparation *p, struct err *err)
 	for (size_t i = 0; i < own.count; i++)
 		if (own.entries[i].show == SHOW_RENDERED && take_kept(p, &own.entries[i], err))
 			return -1;
+	p->rendered_expected = p->rendered_count;
 	return 0;
 }
 

@@ -94,6 +94,13 @@ static void NORETURN run_in_child(const struct child_spec *spec, const int fds[3
 	close_inherited_on_exec();
 	for (size_t i = 0; i < spec->pass_fd_count; i++)
 		fcntl(spec->pass_fds[i], F_SETFD, 0);
+	if (spec->third_fd > 0) {
+		/* Our own pipe may have that number. */
+		if (report_fd == 3 && (report_fd = fcntl(3, F_DUPFD_CLOEXEC, 4)) < 0)
+			goto failed;
+		if (spec->third_fd == 3 ? fcntl(3, F_SETFD, 0) < 0 : dup2(spec->third_fd, 3) < 0)
+			goto failed;
+	}
 #ifdef __linux__
 	if (spec->die_with_us)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);

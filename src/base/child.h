@@ -18,6 +18,7 @@ struct child_spec {
 	bool die_with_us;            /* killed when we die, however that happens (Linux; else ignored) */
 	const int *pass_fds;         /* further descriptors (> 2) it gets, under their own numbers */
 	size_t pass_fd_count;
+	int third_fd;                /* > 0: is descriptor 3 there */
 };
 enum { CHILD_PIPE = -2, CHILD_STDOUT = -3 };
 

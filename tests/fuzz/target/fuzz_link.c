@@ -48,8 +48,15 @@ static void ask(struct link *link, char what)
 	static const struct check_request check = {.user = "u"};
 	static const struct activate_request activate = {.deployment = "d"};
 	static const struct http_request http = {.url = "http://h/", .timeout_ms = 1000};
-	static const struct run_request run = {.deployment = "d", .command = "c"};
-	static const struct prepare_request restore = {.deployment = "d", .from = "000001-000000000000"};
+	static const struct secret_variable secret = {"S", {"value", 5}};
+	static const struct run_request run = {
+		.deployment = "d", .command = "c", .secret_env = &secret, .secret_env_count = 1};
+	static const struct rendered_file file = {.path = ".env", .content = {"A=1", 3}};
+	static const struct prepare_request restore = {.deployment = "d",
+						       .from = "000001-000000000000",
+						       .rendered = &file,
+						       .rendered_count = 1,
+						       .config_key = "0011"};
 	static const struct digest release;
 	/* What changes something is asked only with a lease, as an engine would. */
 	if (strchr("pahrg", what) && !link_leased(link))

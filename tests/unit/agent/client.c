@@ -68,7 +68,7 @@ static void start(struct client *c, const char *place, const char *verb, const c
 
 	assert_non_null(program);
 	signal(SIGPIPE, SIG_IGN);
-	*c = (struct client){.inbox = BUF_INIT(MIB(512)), .output = BUF_INIT(MIB(4))};
+	*c = (struct client){.inbox = BUF_INIT(MIB(512)), .output = BUF_INIT(MIB(4)), .place = place};
 	assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
 	snprintf(words, sizeof(words), "%s", program);
 	for (char *word = strtok(words, " "); word && count < 4; word = strtok(NULL, " "))
@@ -93,6 +93,7 @@ static void start(struct client *c, const char *place, const char *verb, const c
 	talk_init(&c->talk, strcmp(verb, "observe") == 0);
 	if (client_take(c) == MSG_HELLO) {
 		snprintf(c->live, sizeof(c->live), "%s", client_get(c, "live"));
+		snprintf(c->config_key, sizeof(c->config_key), "%s", client_get(c, "config_key"));
 		c->fresh = client_get_u64(c, "fresh");
 		client_take(c);
 	}
@@ -224,6 +225,9 @@ static void count_message(struct client *c)
 	if (c->type == MSG_EDIT) {
 		c->edits++;
 		snprintf(c->edit_kind, sizeof(c->edit_kind), "%s", client_get(c, "kind"));
+		c->edit_rendered = client_get_u64(c, "rendered");
+		snprintf(c->edit_digests, sizeof(c->edit_digests), "%s%s", client_get(c, "seen"),
+			 client_get(c, "expected"));
 		snprintf(c->edit_path, sizeof(c->edit_path), "%s", client_get(c, "path"));
 	} else if (c->type == MSG_ACTIVATION) {
 		c->activations++;
@@ -233,6 +237,7 @@ static void count_message(struct client *c)
 	} else if (c->type == MSG_LEASED) {
 		c->epoch = client_get_u64(c, "epoch");
 		snprintf(c->place_id, sizeof(c->place_id), "%s", client_get(c, "place_id"));
+		snprintf(c->config_key, sizeof(c->config_key), "%s", client_get(c, "config_key"));
 		c->activations = 0;
 		c->pending = false;
 	} else if (c->type == MSG_OUTPUT) {
@@ -358,6 +363,21 @@ static uint8_t answer_needs(struct client *c, const struct item *items)
 	}
 }
 
+static void send_config(struct client *c)
+{
+	for (const struct config_file *file = c->config; file && file->path; file++) {
+		struct slice content = slice_of(file->content);
+		/* The first of a key counts. */
+		client_send(c, MSG_RENDER, "path=%s %s size=%zu", file->path, file->more ? file->more : "mode=416",
+			    content.len);
+		while (content.len) {
+			size_t piece = MIN(content.len, KIB(100));
+			client_send_bytes(c, MSG_RENDER_DATA, slice_make(content.ptr, piece));
+			content = slice_skip(content, piece);
+		}
+	}
+}
+
 uint8_t client_prepare(struct client *c, const char *deployment, const struct item *items, const char *more)
 {
 	struct manifest manifest = release_of(&c->arena, items);
@@ -365,12 +385,18 @@ uint8_t client_prepare(struct client *c, const char *deployment, const struct it
 	bool restoring = more && strstr(more, "from=");
 
 	digest_to_hex(&manifest.digest, hex);
+	size_t config_count = 0;
+	while (c->config && c->config[config_count].path)
+		config_count++;
+	if (c->config)
+		more = arena_printf(&c->arena, "%s%srendered=%zu", more ? more : "", more ? " " : "", config_count);
 	client_send(c, restoring ? MSG_RESTORE : MSG_PREPARE,
 		    "deployment=%s plan=p kind=deploy release=%s commit=c by=ada commit_time=1700000000 "
 		    "decision_place=%s manifest_bytes=%zu%s%s%s%s",
 		    deployment, hex, c->place_id, manifest.bytes.len,
 		    more && strstr(more, "expect=") ? "" : " expect=",
 		    more && strstr(more, "expect=") ? "" : c->live, more ? " " : "", more ? more : "");
+	send_config(c);
 	if (!restoring) {
 		send_data(c, MSG_MANIFEST_DATA, manifest.bytes);
 	}

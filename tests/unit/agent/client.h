@@ -22,6 +22,11 @@ struct item {
 /* Items become a manifest, with the folders they need; ends with { 0 }. */
 struct manifest release_of(struct arena *arena, const struct item *items);
 
+/* A rendered file that PREPARE or RESTORE carries; `more` is further fields of RENDER. */
+struct config_file {
+	const char *path, *content, *more;
+};
+
 struct client {
 	struct arena arena;
 	pid_t pid;
@@ -33,12 +38,17 @@ struct client {
 	uint8_t type;
 	uint64_t epoch;
 	char place_id[32];
+	const char *place;
 	char live[64];
 	bool fresh;
 	bool pending; /* a PENDING came with the state */
 	struct record pending_record;
 	size_t activations, edits, needs, bytes_sent;
 	char edit_kind[16], edit_path[256];
+	bool edit_rendered;
+	char config_key[65];
+	char edit_digests[130]; /* seen and expected */
+	const struct config_file *config; /* ends with { 0 }; NULL: no rendered= is sent */
 	struct buf output; /* of hooks */
 };
 

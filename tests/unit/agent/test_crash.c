@@ -25,6 +25,11 @@ static const struct item new_release[] = {
 	{.path = "same", .content = "same"},
 	{0},
 };
+/* Beside a release's own, below a folder it has not, and in place of a file it has. */
+static const struct config_file old_config[] = {
+	{"conf/app.ini", "for old", NULL}, {"same", "covered by old", "mode=384"}, {0}};
+static const struct config_file new_config[] = {
+	{"conf/app.ini", "for new", NULL}, {"same", "covered by new", "mode=384"}, {0}};
 static const char paths[] = "shared_dir=box generated=cache";
 
 /* In memory where that is possible: syncing a busy disk 300 times takes minutes. */
@@ -41,6 +46,7 @@ static bool try_deploy(struct client *c, const char *deployment, const struct it
 	char before[64];
 
 	snprintf(before, sizeof(before), "%s", c->live);
+	c->config = items == old_release ? old_config : new_config;
 	if (client_prepare(c, deployment, items, paths) != MSG_PREPARED ||
 	    client_ask(c, MSG_DECIDE, "deployment=%s decision=commit", deployment) != MSG_DONE ||
 	    client_ask(c, MSG_RUN,
@@ -67,11 +73,25 @@ static bool scenario(struct client *c)
 	    client_ask(c, MSG_RECORD, "event=failed deployment=d2") != MSG_DONE)
 		return false;
 	snprintf(c->live, sizeof(c->live), "%s", first);
+	c->config = new_config;
 	if (client_prepare(c, "d3", new_release, paths) != MSG_PREPARED ||
 	    client_ask(c, MSG_ABANDON, "deployment=d3") != MSG_DONE || !try_deploy(c, "d4", new_release) ||
 	    client_ask(c, MSG_RECORD, "event=verified deployment=d4 receipt=none") != MSG_DONE ||
 	    !try_deploy(c, "d5", old_release) ||
 	    client_ask(c, MSG_RECORD, "event=live deployment=d5") != MSG_DONE)
+		return false;
+	/* Only the configuration, then back with that of its time. */
+	const char *from = arena_printf(&c->arena, "hash=signature from=%s config_key=%064d", c->live, 7);
+	c->config = old_config;
+	if (client_prepare(c, "d6", old_release, arena_printf(&c->arena, "%s %s", from, paths)) != MSG_PREPARED ||
+	    client_ask(c, MSG_ACTIVATE, "deployment=d6 decide=1 expect=%s", c->live) != MSG_ACTIVATED ||
+	    client_ask(c, MSG_RECORD, "event=live deployment=d6") != MSG_DONE)
+		return false;
+	snprintf(c->live, sizeof(c->live), "%s", current_of(&c->arena, c->place) + 9);
+	c->config = NULL;
+	if (client_prepare(c, "d7", old_release,
+			   arena_printf(&c->arena, "from=%s %s", first, paths)) != MSG_PREPARED ||
+	    client_ask(c, MSG_ABANDON, "deployment=d7") != MSG_DONE)
 		return false;
 	return client_ask(c, MSG_PRUNE, "keep=1") == MSG_PRUNED;
 }
@@ -81,6 +101,7 @@ static void base(const char *place)
 	struct client c;
 
 	client_start(&c, place, NULL);
+	c.config = old_config;
 	client_deploy(&c, "d1", old_release, paths);
 	assert_int_equal(client_end(&c), 0);
 }
@@ -97,11 +118,16 @@ static void assert_whole(const char *place, const char *when)
 	const char *index = text_at(&arena, place, "current/index.html");
 	const char *warm = text_at(&arena, place, "current/cache/warm");
 
-	if (!index || !warm || !text_at(&arena, place, "current/same") ||
+	const char *config = text_at(&arena, place, "current/conf/app.ini");
+	const char *covered = text_at(&arena, place, "current/same");
+
+	if (!index || !warm || !config || !covered ||
 	    !text_at(&arena, place, "current/box/seed"))
 		fail_msg("%s: current shows %s, which is not whole", when, current_of(&arena, place));
-	if (!(strcmp(index, "old") == 0 && strcmp(warm, "warm") == 0) &&
-	    !(strcmp(index, "new") == 0 && strcmp(warm, "warmer") == 0))
+	if (!(strcmp(index, "old") == 0 && strcmp(warm, "warm") == 0 && strcmp(config, "for old") == 0 &&
+	      strcmp(covered, "covered by old") == 0) &&
+	    !(strcmp(index, "new") == 0 && strcmp(warm, "warmer") == 0 && strcmp(config, "for new") == 0 &&
+	      strcmp(covered, "covered by new") == 0))
 		fail_msg("%s: current shows a mixture", when);
 }
 
@@ -114,6 +140,17 @@ static void assert_empty(const char *place, const char *folder, const char *when
 	if (rmdir(path) != 0)
 		fail_msg("%s: something is left in %s", when, folder);
 	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+/* Config files are kept of exactly the activations that are. */
+static void assert_kept_config(const char *place, const char *when)
+{
+	char command[600];
+
+	snprintf(command, sizeof(command), "[ \"$(ls '%s/releases')\" = \"$(ls '%s/.lockstep/rendered')\" ]",
+		 place, place);
+	if (system(command) != 0)
+		fail_msg("%s: config files are kept of other activations than there are", when);
 }
 
 static void assert_journal_reads(const char *place, const char *when)
@@ -165,6 +202,7 @@ static void recover(const char *place, const char *when)
 	assert_whole(place, when);
 	const char *shown = current_of(&arena, place);
 	snprintf(c.live, sizeof(c.live), "%s", shown + 9);
+	c.config = new_config;
 	client_deploy(&c, "d9", new_release, paths);
 	must(&c, client_ask(&c, MSG_SCAN, "deep=1"), MSG_SCANNED, when);
 	if (client_get_u64(&c, "edits"))
@@ -175,6 +213,7 @@ static void recover(const char *place, const char *when)
 	assert_empty(place, "prepare", when);
 	assert_empty(place, "hooks", when);
 	assert_empty(place, "trash", when);
+	assert_kept_config(place, when);
 	assert_journal_reads(place, when);
 }
 
@@ -319,6 +358,7 @@ static void a_torn_or_damaged_journal_is_survived(void **state)
 	write_at(place, ".lockstep/journal", damaged);
 	client_start(&c, place, NULL);
 	assert_int_equal(c.activations, 1);
+	c.config = new_config;
 	client_deploy(&c, "d2", new_release, paths);
 	client_end(&c);
 	/* Nothing but zeros, as some file systems leave it. */
