@@ -133,14 +133,22 @@ struct known {
 	bool late;
 };
 
-/* A variable that only its provider knows is waited for. */
+/* A variable that only its provider knows, or that a group or server has of its own, is
+ * waited for. */
 static int look_up(void *context, struct slice name, struct err *err)
 {
 	struct known *known = context;
 	const struct project *project = known->resolver->project;
-	(void)err;
+	const struct contract_key *key = contract_find(&project->env, name);
+	if (key && key->secret) {
+		err_set(err, ERR_USER, "`${%s}` is a secret, and what is asked stands in logs", key->name);
+		return -1;
+	}
 	bool has_sources = project->values_from.count || known->environment->values_from.count;
-	if (!value_list_get(&known->environment->values, name) && (contract_find(&project->env, name) || has_sources))
+	for (size_t i = 0; i < known->environment->values_for.count; i++)
+		if (value_list_get(&known->environment->values_for.items[i].values, name))
+			known->late = true;
+	if (!value_list_get(&known->environment->values, name) && (key || has_sources))
 		known->late = true;
 	return 0;
 }
@@ -173,7 +181,8 @@ static void resolve_text(struct resolver *resolver, const struct environment *en
 }
 
 /* Both as they are or both interpolated, so that `late` speaks of both. */
-static void resolve_health(struct resolver *resolver, const struct environment *environment, struct health *health)
+static void resolve_health(struct resolver *resolver, const struct environment *environment,
+			   struct health *health)
 {
 	const char *url = health->url, *address = health->address;
 	resolve_text(resolver, environment, "url", url_fault, &url, &health->late);

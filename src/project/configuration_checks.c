@@ -2,7 +2,11 @@
  * each environment. */
 #include "project/keys.h"
 #include "project/path.h"
-#include "values/interpolate.h"
+
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
 
 struct checker {
 	struct arena *arena;
@@ -46,6 +50,25 @@ static bool scope_known(const struct environment *environment, const char *scope
 	return false;
 }
 
+static const char *nearest_scope(const struct checker *checker, const struct environment *environment,
+				 const char *scope)
+{
+	const char *names[200];
+	size_t count = 0;
+
+	for (size_t e = 0; e < checker->project->environments.count; e++) {
+		const struct environment *at = &checker->project->environments.items[e];
+		if (environment && environment != at)
+			continue;
+		for (size_t i = 0; i < at->groups.count && count < ARRAY_LEN(names); i++)
+			names[count++] = at->groups.items[i];
+		for (size_t i = 0; i < at->servers.count && count < ARRAY_LEN(names); i++)
+			if (at->servers.items[i].place.text)
+				names[count++] = at->servers.items[i].place.text;
+	}
+	return key_nearest(slice_of(scope), names, count);
+}
+
 /* environment NULL: it must be known in one of them. */
 static void check_scope(struct checker *checker, const struct environment *environment, const char *scope,
 			struct origin origin)
@@ -58,7 +81,11 @@ static void check_scope(struct checker *checker, const struct environment *envir
 		return;
 	diags_error(checker->diags, origin, "`%.200s` is neither a server group nor a server%s%s", scope,
 		    environment ? " of environment " : "", environment ? environment->name : "");
-	diags_hint(checker->diags, "write the server as it stands in `servers`");
+	const char *near = nearest_scope(checker, environment, scope);
+	if (near)
+		diags_hint(checker->diags, "did you mean `%s`?", near);
+	else
+		diags_hint(checker->diags, "write the server as it stands in `servers`");
 }
 
 static void check_sources(struct checker *checker, const struct environment *environment,
@@ -173,33 +200,78 @@ static const char *taken_by(const struct delivery *delivery, const char *path)
 	return NULL;
 }
 
-static bool both_apply(const struct config_file *a, const struct config_file *b)
+static bool applies(const struct config_file *file, const struct server *server)
 {
-	return !a->scope || !b->scope || strcmp(a->scope, b->scope) == 0;
+	return !file->scope || (server->place.text && strcmp(file->scope, server->place.text) == 0) ||
+	       (server->group && strcmp(file->scope, server->group) == 0);
+}
+
+static bool on_one_server(const struct environment *environment, const struct config_file *a,
+			  const struct config_file *b)
+{
+	for (size_t i = 0; i < environment->servers.count; i++)
+		if (applies(a, &environment->servers.items[i]) && applies(b, &environment->servers.items[i]))
+			return true;
+	return false;
+}
+
+static void check_pair(struct checker *checker, const struct environment *environment,
+		       const struct config_file *file, const struct config_file *other)
+{
+	bool inside = path_within(slice_of(file->path), slice_of(other->path)),
+	     around = path_within(slice_of(other->path), slice_of(file->path));
+	if ((!inside && !around) || !on_one_server(environment, file, other))
+		return;
+	struct origin origin = node_key_origin(file->node, "path");
+	const char *place = origin_text(checker->arena, node_key_origin(other->node, "path"));
+	if (inside && around)
+		diags_error(checker->diags, origin, "`%s` is written twice, here and at %s", file->path,
+			    place);
+	else
+		diags_error(checker->diags, origin, "`%s` and `%s` (at %s) cannot both be files", file->path,
+			    other->path, place);
+	if (file->scope || other->scope)
+		diags_hint(checker->diags, "a server of environment `%s` would get both", environment->name);
 }
 
 static void check_files(struct checker *checker, const struct environment *environment)
 {
 	for (size_t i = 0; i < environment->files.count; i++) {
 		const struct config_file *file = &environment->files.items[i];
-		if (!file->path)
-			continue;
-		struct origin origin = node_key_origin(file->node, "path");
+		if (!file->path || path_fault(slice_of(file->path)))
+			continue; /* refused, and told of */
 		const char *list = taken_by(&environment->delivery, file->path);
 		if (list)
-			diags_error(checker->diags, origin,
+			diags_error(checker->diags, node_key_origin(file->node, "path"),
 				    "`%s` collides with `%s`: a path belongs to one of them", file->path,
 				    list);
-		if (path_within(slice_of(file->path), SLICE(".lockstep")))
-			diags_error(checker->diags, origin, "`.lockstep` is not a place for a config file");
-		for (size_t j = 0; j < i; j++) {
-			const struct config_file *other = &environment->files.items[j];
-			if (other->path && strcmp(other->path, file->path) == 0 && both_apply(file, other))
-				diags_error(
-					checker->diags, origin, "`%s` is written twice, here and at %s",
-					file->path,
-					origin_text(checker->arena, node_key_origin(other->node, "path")));
-		}
+		for (size_t j = 0; j < i; j++)
+			if (environment->files.items[j].path)
+				check_pair(checker, environment, file, &environment->files.items[j]);
+	}
+}
+
+/* Templates and copies stand beside lockstep.yml; a text without a folder is not asked. */
+static void check_sources_exist(struct checker *checker, const struct config_file *files, size_t count)
+{
+	AUTO(close_fd) int dir_fd = -1;
+
+	if (!checker->project->dir || !count)
+		return;
+	dir_fd = open(checker->project->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < count && dir_fd >= 0; i++) {
+		const struct config_file *file = &files[i];
+		const char *key = file->kind == FILE_COPY ? "copy" : "template";
+		struct stat st;
+		if ((file->kind != FILE_TEMPLATE && file->kind != FILE_COPY) ||
+		    path_fault(slice_of(file->from)))
+			continue;
+		if (fstatat(dir_fd, file->from, &st, 0))
+			diags_error(checker->diags, node_key_origin(file->node, key),
+				    "there is no file `%s` beside " PROJECT_FILE, file->from);
+		else if (!S_ISREG(st.st_mode))
+			diags_error(checker->diags, node_key_origin(file->node, key),
+				    "`%s` is no regular file", file->from);
 	}
 }
 
@@ -233,6 +305,7 @@ void configuration_resolve(struct arena *arena, struct project *project, struct 
 	check_contract(&checker);
 	check_sources(&checker, NULL, project->values_from.items, project->values_from.count);
 	check_file_scopes(&checker, NULL, project->files.items, project->files.count);
+	check_sources_exist(&checker, project->files.items, project->files.count);
 	for (size_t i = 0; i < project->environments.count; i++) {
 		struct environment *environment = &project->environments.items[i];
 		const struct node *scoped_node = node_get(environment->node, "values_for");
@@ -240,6 +313,8 @@ void configuration_resolve(struct arena *arena, struct project *project, struct 
 			      environment->values_from.count);
 		check_file_scopes(&checker, environment, environment->written_files.items,
 				  environment->written_files.count);
+		check_sources_exist(&checker, environment->written_files.items,
+				    environment->written_files.count);
 		check_values(&checker, environment, node_get(environment->node, "values"),
 			     &environment->values);
 		for (size_t j = 0; j < environment->values_for.count; j++) {

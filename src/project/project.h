@@ -273,6 +273,10 @@ const struct environment **project_order(struct arena *arena, const struct proje
 const char *environment_default_ref(const struct environment *environment);
 /* Whether a push to this full ref (refs/heads/…, refs/tags/…) deploys here. */
 bool environment_triggered_by(const struct environment *environment, const char *full_ref);
+/* Health with the values of one server put in and judged, where `late` says that they
+ * were not known before; else as it is. A secret in it is refused: addresses are logged. */
+int health_fill(struct arena *arena, const struct health *health, const struct config_set *set, struct health *out,
+		struct err *err) CHECKED;
 /* Whether the server belongs to the group (NULL: all). */
 bool server_in_group(const struct server *server, const char *group);
 

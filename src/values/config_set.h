@@ -41,9 +41,11 @@ struct slice config_set_text(const struct config_set *set, struct slice name);
 int config_set_of_values(struct arena *arena, struct safe *safe, const struct value_list *values,
 			 struct config_set *out, struct err *err) CHECKED;
 
-/* The fingerprint of one value: HMAC-SHA-256 under the key, over name NUL value. */
+/* The fingerprint of one value: HMAC-SHA-256 under the key, over name NUL length NUL
+ * value, the length in decimal. */
 void config_fingerprint(const struct config_value *value, struct slice key, struct digest *out);
 /* Names the sets of all servers of an environment together: HMAC-SHA-256 under `key`
  * (kept on the servers, never in a repository) over each set's names and values, in
- * the order given. Equal configuration has an equal digest, whoever computes it. */
+ * the order given: "lockstep-config 2\n", and for each set "set NUMBER COUNT\n" and its
+ * values as above. Equal configuration has an equal digest, whoever computes it. */
 void config_digest(const struct config_set *sets, size_t count, struct slice key, struct digest *out);

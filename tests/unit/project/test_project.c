@@ -4,7 +4,10 @@
 
 #include "project/project.h"
 
+#include "seal/secret.h"
+
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct arena arena;
@@ -259,6 +262,127 @@ static void the_file_is_found_in_folders_above(void **state)
 	assert_int_equal(tree_remove_at(AT_FDCWD, dir, &err), 0);
 }
 
+static const char configured[] =
+	"version: 1\nproject: shop\n"
+	"env:\n"
+	"  APP_URL: {type: url, unique: true, description: where}\n"
+	"  LEVEL: {default: info, type: enum, one_of: [debug, info]}\n"
+	"  KEY: {secret: true, on_rollback: latest, required: [production], live_only_in: production}\n"
+	"  OPTIONAL: {required: false}\n"
+	"  BARE:\n"
+	"values_from: \"dotenv:common.env\"\n"
+	"files:\n"
+	"  - {template: a.tpl, path: .env, permissions: \"0600\", group: www-data, syntax: [dollar, braces], quote: ini}\n"
+	"  - {copy: b, path: bin/b, for: web}\n"
+	"  - {env: systemd, path: app.env, only: [\"APP_*\"]}\n"
+	"  - {substitute: \"public/*.js\"}\n"
+	"deploy: {path: /srv, health: {url: \"${APP_URL}/up\", address: \"${ADDRESS}\"}}\n"
+	"environments:\n"
+	"  dev: {servers: h, values: {APP_URL: \"http://d\", ADDRESS: \"d:80\"}}\n"
+	"  production:\n"
+	"    servers: {web: [w1, w2], worker: j}\n"
+	"    values_from: [vault://kv/shop, {from: \"ssm:///a/\", endpoint: \"http://e\", for: web, keys: {KEY: k/e}}]\n"
+	"    values_for: {web: {WORKERS: 8}, j: {NODE: 1}}\n"
+	"    files: [{template: c.tpl, path: .env}]\n";
+
+static void configuration_is_read(void **state)
+{
+	(void)state;
+	const struct project *project = parse(configured);
+	const struct contract_key *key = contract_find(&project->env, SLICE("KEY"));
+	assert_int_equal(project->env.keys.count, 5);
+	assert_true(key->secret);
+	assert_int_equal(key->on_rollback, ROLLBACK_LATEST);
+	assert_string_equal(key->live_only_in.items[0], "production");
+	assert_true(contract_requires(key, "production"));
+	assert_false(contract_requires(key, "dev"));
+	assert_true(contract_requires(contract_find(&project->env, SLICE("APP_URL")), "dev"));
+	assert_true(contract_requires(contract_find(&project->env, SLICE("BARE")), "dev"));
+	assert_false(contract_requires(contract_find(&project->env, SLICE("LEVEL")), "dev"));
+	assert_false(contract_requires(contract_find(&project->env, SLICE("OPTIONAL")), "dev"));
+	assert_string_equal(contract_find(&project->env, SLICE("LEVEL"))->fallback, "info");
+	assert_string_equal(project->values_from.items[0].from, "dotenv:common.env");
+
+	const struct environment *dev = project_environment(project, "dev");
+	/* What is for a group it does not have is not for it. */
+	assert_int_equal(dev->files.count, 3);
+	assert_int_equal(dev->files.items[0].kind, FILE_TEMPLATE);
+	assert_int_equal(dev->files.items[0].mode, 0600);
+	assert_int_equal(dev->files.items[0].syntax, 5);
+	assert_string_equal(dev->files.items[0].quote, "ini");
+	assert_int_equal(dev->files.items[1].kind, FILE_ENV);
+	assert_int_equal(dev->files.items[1].grammar, ENV_SYSTEMD);
+	assert_string_equal(dev->files.items[1].only.items[0], "APP_*");
+	assert_int_equal(dev->files.items[2].kind, FILE_SUBSTITUTE);
+	assert_string_equal(dev->delivery.health.url, "http://d/up");
+	assert_false(dev->delivery.health.late);
+
+	const struct environment *production = project_environment(project, "production");
+	assert_int_equal(production->files.count, 4);
+	assert_string_equal(production->files.items[3].from, "c.tpl");
+	assert_string_equal(production->values_from.items[0].from, "vault://kv/shop");
+	assert_string_equal(production->values_from.items[1].scope, "web");
+	assert_string_equal(production->values_from.items[1].endpoint, "http://e");
+	assert_string_equal(production->values_from.items[1].keys.items[0].path, "k/e");
+	assert_string_equal(value_list_get(&production->values_for.items[0].values, SLICE("WORKERS")), "8");
+	assert_string_equal(production->values_for.items[1].scope, "j");
+}
+
+static void health_waits_for_values_of_providers(void **state)
+{
+	(void)state;
+	const struct project *project = parse(configured);
+	const struct health *health = &project_environment(project, "production")->delivery.health;
+	assert_true(health->late);
+	assert_string_equal(health->url, "${APP_URL}/up");
+
+	AUTO(safe_close) struct safe *safe = safe_open();
+	struct value values[] = {{"ADDRESS", "p:80"}, {"APP_URL", "https://p"}};
+	struct value_list list = {values, 2};
+	struct config_set set;
+	struct health filled;
+	struct err err = ERR_INIT;
+	assert_int_equal(config_set_of_values(&arena, safe, &list, &set, &err), 0);
+	assert_int_equal(health_fill(&arena, health, &set, &filled, &err), 0);
+	assert_string_equal(filled.url, "https://p/up");
+	assert_string_equal(filled.address, "p:80");
+	assert_false(filled.late);
+
+	set.values[1].secret = true;
+	assert_int_equal(health_fill(&arena, health, &set, &filled, &err), -1);
+	assert_string_equal(err.text, "health.url: `${APP_URL}` is a secret, and what is asked stands in logs");
+	set.values[1].secret = false;
+	set.count = 1;
+	assert_int_equal(health_fill(&arena, health, &set, &filled, &err), -1);
+	assert_string_equal(err.text, "health.url: `${APP_URL}`: there is no value of this name");
+	values[1].text = "gopher://x";
+	assert_int_equal(config_set_of_values(&arena, safe, &list, &set, &err), 0);
+	assert_int_equal(health_fill(&arena, health, &set, &filled, &err), -1);
+	assert_string_equal(err.text, "health.url: `gopher://x/up` must begin with http:// or https://");
+}
+
+static void templates_must_stand_beside_the_file(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/lockstep-test-XXXXXX";
+	struct project *project = NULL;
+	struct err err = ERR_INIT;
+	assert_non_null(mkdtemp(dir));
+	AUTO(close_fd) int fd = open(dir, O_DIRECTORY | O_CLOEXEC);
+	static const char text[] = "version: 1\nproject: p\n"
+				   "files: [{template: here, path: a}, {template: gone, path: b}, {copy: sub, path: c}]\n"
+				   "environments: {dev: {servers: \"h:/x\"}}\n";
+	assert_int_equal(file_replace_at(fd, "lockstep.yml", slice_of(text), 0644, &err), 0);
+	assert_int_equal(file_replace_at(fd, "here", SLICE("x"), 0644, &err), 0);
+	assert_int_equal(mkdirat(fd, "sub", 0755), 0);
+	assert_int_equal(project_load(&arena, dir, &project, diags, &err), -1);
+	assert_int_equal(diags->count, 2);
+	assert_string_equal(diags->items[0].text, "there is no file `gone` beside lockstep.yml");
+	assert_int_equal(diags->items[0].origin.column, 37);
+	assert_string_equal(diags->items[1].text, "`sub` is no regular file");
+	assert_int_equal(tree_remove_at(AT_FDCWD, dir, &err), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -271,6 +395,9 @@ int main(void)
 		TEST(the_order_follows_promotion),
 		TEST(an_unknown_environment_names_the_nearest),
 		TEST(the_file_is_found_in_folders_above),
+		TEST(configuration_is_read),
+		TEST(health_waits_for_values_of_providers),
+		TEST(templates_must_stand_beside_the_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,33 @@ static void readers_get_the_same_bytes(void **state)
 	}
 }
 
+/* Bytes nobody thought of, 400 at a time. */
+static void random_bytes_survive_shells(void **state)
+{
+	(void)state;
+	enum { COUNT = 400 };
+	AUTO(buf_free) struct buf file = BUF_INIT(MIB(1));
+	struct slice all[COUNT];
+	uint32_t random = 20240601;
+	for (size_t i = 0; i < COUNT; i++) {
+		size_t len = i % 40;
+		char *bytes = arena_alloc(&arena, len + 1);
+		struct err err = ERR_INIT;
+		for (size_t at = 0; at < len; at++) {
+			random = random * 1664525 + 1013904223;
+			bytes[at] = (char)(random >> 24 ? random >> 24 : 1);
+			if (random >> 22 & 1) /* what a shell looks at, more often */
+				bytes[at] = "'\"\\$`\n !#&*?~;|<>(){}[]="[(random >> 16) % 24];
+		}
+		all[i] = slice_make(bytes, len);
+		buf_printf(&file, "K%zu=", i);
+		assert_int_equal(quote_value("shell", all[i], &file, &err), 0);
+		buf_putc(&file, '\n');
+	}
+	read_back("sh", buf_slice(&file), all, COUNT);
+	read_back("bash", buf_slice(&file), all, COUNT);
+}
+
 /* Refusing is a last resort: what each format cannot say is listed here. */
 static void only_what_cannot_be_said_is_refused(void **state)
 {
@@ -287,6 +314,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(readers_get_the_same_bytes),
+		TEST(random_bytes_survive_shells),
 		TEST(only_what_cannot_be_said_is_refused),
 		TEST(files_of_variables_are_read_back),
 		TEST(grammars_differ),
