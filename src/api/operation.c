@@ -6,7 +6,9 @@ const struct operation *const operations[] = {
 	&operation_deploy,	  &operation_promote,	  &operation_plan,	   &operation_rollback,
 	&operation_status,	  &operation_log,	  &operation_releases,	   &operation_server_check,
 	&operation_build,	  &operation_init,	  &operation_config_validate, &operation_config_schema,
-	&operation_config_reference, &operation_config_show, &operation_config_impact, &operation_store_verify, &operation_store_gc, &operation_version,
+	&operation_config_reference, &operation_config_show, &operation_config_impact, &operation_secret_set,	  &operation_secret_get,  &operation_secret_list,
+	&operation_secret_edit,	  &operation_secret_remove, &operation_secret_rotate, &operation_secret_key,
+	&operation_store_verify, &operation_store_gc, &operation_version,
 };
 const size_t operation_count = ARRAY_LEN(operations);
 
@@ -37,6 +39,7 @@ static bool right_type(const struct operation_key *key, const json_t *value)
 {
 	switch (key->kind) {
 	case OPERATION_STRING:
+	case OPERATION_VALUE:
 		return json_is_string(value);
 	case OPERATION_FLAG:
 		return json_is_boolean(value);

@@ -14,6 +14,7 @@ enum operation_key_kind {
 	OPERATION_INT,
 	OPERATION_DURATION, /* handed on in milliseconds */
 	OPERATION_LIST,     /* of strings; as a positional it takes all that remain */
+	OPERATION_VALUE,    /* a secret text: on the command line never a word, but standard input */
 };
 
 /* One input of an operation. A positional is required unless `optional`. */
@@ -22,6 +23,7 @@ struct operation_key {
 	enum operation_key_kind kind;
 	bool positional;
 	bool optional;
+	const char *only_with; /* OPERATION_VALUE: asked for only with this flag; NULL: always */
 	const char *value;    /* how its value is called in help: "ENV", "N" */
 	const char *text;     /* one line for help */
 };
@@ -32,6 +34,7 @@ enum permission {
 	PERMISSION_BUILD,    /* runs the project's build commands here */
 	PERMISSION_DEPLOY,   /* changes servers */
 	PERMISSION_ROLLBACK, /* puts earlier activations back */
+	PERMISSION_SECRET,   /* sees or changes secret values */
 	PERMISSION_ADMIN,    /* this machine's state and store */
 };
 
@@ -49,6 +52,7 @@ struct operation {
 	size_t key_count;
 	enum permission permission;
 	enum operation_need need;
+	bool shows_secret; /* the result may hold one */
 	/* `in` is an object that holds only declared keys of the right kinds. Sets
 	 * *out to a new object (also on failure when there is something to show).
 	 * The result may carry "exit": the code to end with although it succeeded. */

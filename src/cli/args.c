@@ -70,7 +70,7 @@ static const struct operation_key *find_option(const struct operation *operation
 	for (size_t i = 0; i < operation->key_count; i++) {
 		const struct operation_key *key = &operation->keys[i];
 		size_t len = strlen(key->name);
-		if (key->positional || len != name.len)
+		if (key->positional || key->kind == OPERATION_VALUE || len != name.len)
 			continue;
 		size_t at = 0;
 		while (at < len && (key->name[at] == name.ptr[at] || (key->name[at] == '_' && name.ptr[at] == '-')))
@@ -132,6 +132,7 @@ static int set_value(struct args *args, const struct operation_key *key, const c
 		return json_array_append_new(list, json_string(text));
 	}
 	case OPERATION_FLAG:
+	case OPERATION_VALUE:
 		break;
 	}
 	ASSERT(!"a flag takes no value");
@@ -158,6 +159,14 @@ static int parse_option(struct parser *parser, const struct operation *operation
 	return set_value(parser->args, key, text, err);
 }
 
+const struct operation_key *args_value_key(const struct operation *operation)
+{
+	for (size_t i = 0; i < operation->key_count; i++)
+		if (operation->keys[i].kind == OPERATION_VALUE)
+			return &operation->keys[i];
+	return NULL;
+}
+
 static int assign_positionals(struct parser *parser, const struct operation *operation, size_t first,
 			      struct err *err)
 {
@@ -178,6 +187,12 @@ static int assign_positionals(struct parser *parser, const struct operation *ope
 			if (!rest)
 				break;
 		}
+	}
+	if (at < parser->word_count && args_value_key(operation)) {
+		/* Not repeated: it is the value, as likely as not. */
+		err_set(err, ERR_USER, "%s takes no value from the command line", operation->name);
+		return err_hint(err, "others could read it there, and the shell keeps it: give it on standard input, or let "
+				     "lockstep ask for it");
 	}
 	if (at < parser->word_count) {
 		err_set(err, ERR_USER, "%s does not take \"%.*s\"", operation->name, SLICE_ARG(parser->words[at]));

@@ -20,6 +20,9 @@ struct args {
 int args_parse(struct arena *arena, int argc, char **argv, struct args *out, struct err *err) CHECKED;
 void args_free(struct args *args); /* cleanup function */
 
+/* The key that is read from standard input (cli/value.h); NULL: none. */
+const struct operation_key *args_value_key(const struct operation *operation);
+
 /* Options every verb has; printed by help. */
 struct global_option {
 	const char *flag;

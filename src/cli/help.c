@@ -21,7 +21,7 @@ static void put_usage(struct buf *out, const struct operation *operation)
 				   key->kind == OPERATION_LIST ? "..." : "");
 	}
 	for (size_t i = 0; i < operation->key_count; i++) {
-		if (operation->keys[i].positional)
+		if (operation->keys[i].positional || operation->keys[i].kind == OPERATION_VALUE)
 			continue;
 		buf_puts(out, " [");
 		put_flag(out, &operation->keys[i]);
@@ -36,6 +36,7 @@ static const struct {
 } groups[] = {
 	{ PERMISSION_DEPLOY, "Change servers" },
 	{ PERMISSION_ROLLBACK, "Go back" },
+	{ PERMISSION_SECRET, "Secrets" },
 	{ PERMISSION_READ, "Look" },
 	{ PERMISSION_BUILD, "Build" },
 	{ PERMISSION_ADMIN, "This machine" },
@@ -73,7 +74,7 @@ static void put_keys(struct buf *out, const struct operation *operation, bool ma
 	for (size_t i = 0; i < operation->key_count; i++) {
 		const struct operation_key *key = &operation->keys[i];
 		struct buf flag = BUF_INIT(128);
-		if (key->positional)
+		if (key->positional || key->kind == OPERATION_VALUE)
 			buf_puts(&flag, key->value);
 		else
 			put_flag(&flag, key);

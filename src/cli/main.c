@@ -4,6 +4,7 @@
 #include "cli/help.h"
 #include "cli/progress.h"
 #include "cli/render.h"
+#include "cli/value.h"
 
 #include "base/log.h"
 #include "seal/secret.h"
@@ -52,7 +53,7 @@ static void print_error(const struct err *err, const struct terminal *terminal)
 
 static void print_json_end(int code, const struct err *err, const json_t *result)
 {
-	AUTO(buf_free) struct buf out = BUF_INIT(OUTPUT_MAX);
+	AUTO(buf_wipe_free) struct buf out = BUF_SECRET(OUTPUT_MAX);
 	json_t *end = json_pack("{s:s, s:b, s:i}", "event", "result", "ok", err == NULL, "exit", code);
 
 	if (err)
@@ -104,6 +105,8 @@ static int run(const struct args *args, struct progress *progress, const struct 
 
 	int failed = operation->need == NEED_NOTHING ? 0 : engine_open(&engine, operation->need == NEED_PROJECT, &err);
 	if (!failed)
+		failed = value_read_input(operation, args->input, &err);
+	if (!failed)
 		failed = operation->run(&engine, args->input, &result, &err);
 	progress_finish(progress);
 	int64_t wanted = 0;
@@ -113,10 +116,13 @@ static int run(const struct args *args, struct progress *progress, const struct 
 	if (args->json) {
 		print_json_end(code, failed ? &err : NULL, result);
 	} else {
-		AUTO(buf_free) struct buf out = BUF_INIT(OUTPUT_MAX);
+		AUTO(buf_wipe_free) struct buf out = BUF_INIT(OUTPUT_MAX);
+		out.wipes = operation->shows_secret;
 		if (result)
 			render_result(operation, result, terminal, &out);
 		print(&out);
+		if (out.wipes && out.len && isatty(STDOUT_FILENO))
+			value_shown(operation, result);
 		if (failed)
 			print_error(&err, terminal);
 	}

@@ -2,9 +2,12 @@
 
 #include "base/clock.h"
 
+#include <unistd.h>
+
 struct page {
 	struct buf *out;
 	bool colour;
+	bool stdout_tty;
 	const json_t *result;
 };
 
@@ -686,6 +689,133 @@ static void render_version(struct page *page)
 	}
 }
 
+/* ---- secrets ---- */
+
+static void put_unlisted(struct page *page)
+{
+	if (flag(page->result, "listed"))
+		return;
+	buf_puts(page->out, "Not in lockstep.yml yet: under the environment, `values_from: [\"sealed:");
+	plain(page, str(page->result, "file"));
+	buf_puts(page->out, "\"]`.\n");
+}
+
+static void render_secret_set(struct page *page)
+{
+	const json_t *r = page->result;
+
+	plain(page, str(r, "name"));
+	if (flag(r, "changed"))
+		buf_printf(page->out, " is sealed as version %lld in ", (long long)num(r, "version"));
+	else
+		buf_printf(page->out, " has that value already (version %lld) in ", (long long)num(r, "version"));
+	plain(page, str(r, "file"));
+	buf_putc(page->out, '\n');
+	if (*str(r, "key_made")) {
+		buf_puts(page->out, "A key was made: ");
+		plain(page, str(r, "key_made"));
+		buf_printf(page->out, "\nKeep a copy: without it the values are lost. `lockstep secret key %s --export` hands it on.\n",
+			   str(r, "environment"));
+	}
+	if (!flag(r, "declared"))
+		buf_puts(page->out, "It is not declared yet: under `env`, with `secret: true`.\n");
+	else if (!flag(r, "declared_secret"))
+		buf_puts(page->out, "It is not declared as a secret: under `env`, `secret: true` is missing.\n");
+	put_unlisted(page);
+}
+
+/* Exactly the bytes; a terminal gets the newline that its prompt needs. */
+static void put_secret(struct page *page, const char *text)
+{
+	buf_puts(page->out, text);
+	if (page->stdout_tty)
+		buf_putc(page->out, '\n');
+}
+
+static void render_secret_get(struct page *page) { put_secret(page, str(page->result, "value")); }
+
+static void put_dated_names(struct page *page, const json_t *list)
+{
+	size_t index, width = 0;
+	json_t *row;
+
+	json_array_foreach(list, index, row)
+		width = MAX(width, strlen(str(row, "name")));
+	json_array_foreach(list, index, row) {
+		buf_puts(page->out, "  ");
+		column(page, STYLE_PLAIN, str(row, "name"), MIN(width, (size_t)40));
+		buf_printf(page->out, "  version %lld, ", (long long)num(row, "version"));
+		age(page, num(row, "changed_at"));
+		buf_putc(page->out, '\n');
+	}
+}
+
+static void render_secret_list(struct page *page)
+{
+	plain(page, str(page->result, "file"));
+	buf_printf(page->out, ", sealed with the key %s:\n", str(page->result, "key"));
+	put_dated_names(page, json_object_get(page->result, "values"));
+	put_unlisted(page);
+}
+
+static void render_secret_remove(struct page *page)
+{
+	plain(page, str(page->result, "name"));
+	buf_puts(page->out, " is no longer in ");
+	plain(page, str(page->result, "file"));
+	buf_puts(page->out, "; the repository's history keeps it\n");
+}
+
+static void render_secret_edit(struct page *page)
+{
+	static const char *const kinds[][2] = { { "set", "sealed   " }, { "removed", "removed  " } };
+	bool any = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		size_t index;
+		json_t *name;
+		json_array_foreach(json_object_get(page->result, kinds[i][0]), index, name) {
+			buf_puts(page->out, kinds[i][1]);
+			plain(page, json_string_value(name));
+			buf_putc(page->out, '\n');
+			any = true;
+		}
+	}
+	if (!any)
+		buf_puts(page->out, "nothing was changed\n");
+	else
+		put_unlisted(page);
+}
+
+static void render_secret_rotate(struct page *page)
+{
+	const json_t *r = page->result;
+
+	plain(page, str(r, "file"));
+	buf_printf(page->out, " is sealed with the new key %s: ", str(r, "key"));
+	plain(page, str(r, "key_file"));
+	buf_printf(page->out,
+		   "\nWhoever needs it gets it by `lockstep secret key %s --export`; where %s is set, change it.\n\n"
+		   "The repository's history keeps these values under the earlier key %s. If somebody has that key who\n"
+		   "should not, change each where it comes from, then `lockstep secret set` it:\n",
+		   str(r, "environment"), str(r, "variable"), str(r, "earlier_key"));
+	put_dated_names(page, json_object_get(r, "change"));
+}
+
+static void render_secret_key(struct page *page)
+{
+	const json_t *r = page->result;
+
+	if (json_object_get(r, "export")) {
+		put_secret(page, str(r, "export"));
+		return;
+	}
+	buf_printf(page->out, "%s%s of %s: ", flag(r, "imported") ? "took in the key " : "key ", str(r, "key"),
+		   str(r, "environment"));
+	plain(page, str(r, "key_file"));
+	buf_putc(page->out, '\n');
+}
+
 static const struct {
 	const char *operation;
 	void (*render)(struct page *page);
@@ -696,13 +826,16 @@ static const struct {
 	{ "config validate", render_validate }, { "config schema", render_text }, { "config reference", render_text },
 	{ "config show", render_text },	     { "config impact", render_impact },
 	{ "init", render_init },	     { "store verify", render_verify }, { "store gc", render_gc },
+	{ "secret set", render_secret_set }, { "secret get", render_secret_get }, { "secret list", render_secret_list },
+	{ "secret edit", render_secret_edit }, { "secret remove", render_secret_remove },
+	{ "secret rotate", render_secret_rotate }, { "secret key", render_secret_key },
 	{ "version", render_version },
 };
 
 void render_result(const struct operation *operation, const json_t *result, const struct terminal *terminal,
 		   struct buf *out)
 {
-	struct page page = { out, terminal->colour, result };
+	struct page page = { out, terminal->colour, isatty(STDOUT_FILENO) == 1, result };
 
 	for (size_t i = 0; i < ARRAY_LEN(renderers); i++)
 		if (strcmp(renderers[i].operation, operation->name) == 0)
