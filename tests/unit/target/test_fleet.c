@@ -59,7 +59,10 @@ static void world_remove(struct world *world)
 static struct prepare_request prepare_of(const struct manifest *release, const char *deployment,
 					 const char *expect)
 {
+	static const struct rendered_file file = {.path = "conf/site.env", .content = {"SITE=1\n", 7}};
 	return (struct prepare_request){
+		.rendered = &file,
+		.rendered_count = 1,
 		.deployment = deployment,
 		.plan = "0000000000000000000000000000000000000000000000000000000000000000",
 		.kind = "deploy",
@@ -399,6 +402,77 @@ static void an_earlier_activation_is_restored(void **state)
 	world_remove(&world);
 }
 
+static void configuration_alone_is_activated(void **state)
+{
+	(void)state;
+	static const char key[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *fleet;
+	struct buf large = BUF_INIT(MIB(1));
+	world_make(&world);
+	struct fleet_options options = {0};
+	open_local(&world, 2, &options, &fleet);
+	deploy(fleet, world.store, &world.first, "d1");
+	fleet_close(&fleet);
+	/* Nobody needs the release itself for this. */
+	open_local(&world, 2, &options, &fleet);
+	MUST(fleet_lease(fleet, NULL, &lease, &err));
+	big_text(&large, 1);
+	for (size_t i = 0; i < 2; i++) {
+		const char *live = fleet_state(fleet, i)->hello.live;
+		const struct rendered_file files[] = {
+			{.path = ".env", .mode = 0600, .content = SLICE("A=1\nB='x y'\n")},
+			{.path = "conf/large.bin", .content = buf_slice(&large)},
+			{.path = "public/index.html",
+			 .content = i ? SLICE("of the second") : SLICE("of the first")},
+		};
+		struct prepare_request request = prepare_of(&world.first, "d2", live);
+		request.kind = "config";
+		request.from = live;
+		request.rendered = files;
+		request.rendered_count = ARRAY_LEN(files);
+		request.config_key = key;
+		request.trust_signatures = true;
+		request.decision_place = fleet_results(fleet, 0)->lease.place_id;
+		struct prepare_request both[2] = {request, request};
+		bool which[2] = {i == 0, i == 1};
+		MUST(fleet_prepare(fleet, which, NULL, both, &err));
+		assert_int_equal(fleet_results(fleet, i)->prepare.rendered, 3);
+		assert_int_equal(fleet_results(fleet, i)->prepare.rounds, 0);
+		assert_true(fleet_results(fleet, i)->prepare.sent_bytes < large.len + 4096);
+	}
+	struct decide_request decide = {.deployment = "d2", .decision = "commit"};
+	MUST(fleet_decide(fleet, 0, &decide, &err));
+	struct activate_request activates[2];
+	for (size_t i = 0; i < 2; i++)
+		activates[i] = (struct activate_request){.deployment = "d2",
+							 .expect = fleet_state(fleet, i)->hello.live};
+	MUST(fleet_activate(fleet, NULL, activates, &err));
+	assert_live(&world, arena_printf(&world.arena, "%s/place0", world.scratch.path), "of the first");
+	assert_live(&world, arena_printf(&world.arena, "%s/place1", world.scratch.path), "of the second");
+	/* An edit by hand is named, its content is not. */
+	file_put(arena_printf(&world.arena, "%s/place1/current", world.scratch.path), ".env", SLICE("A=2"));
+	MUST(fleet_scan(fleet, NULL, false, &err));
+	assert_int_equal(fleet_results(fleet, 0)->scan.edit_count, 0);
+	assert_int_equal(fleet_results(fleet, 1)->scan.edit_count, 1);
+	const struct server_edit *edit = &fleet_results(fleet, 1)->scan.edits[0];
+	assert_string_equal(edit->path, ".env");
+	assert_true(edit->rendered);
+	assert_string_equal(edit->seen, "");
+	assert_string_equal(edit->expected, "");
+	fleet_close(&fleet);
+	/* The next one who connects has the key; one that is no key is refused. */
+	open_local(&world, 2, &options, &fleet);
+	assert_string_equal(fleet_state(fleet, 1)->hello.config_key, key);
+	const struct check_request checks[2] = {{.groups = {(const char *const[]){"no-such-group"}, 1}}, {0}};
+	MUST(fleet_check(fleet, NULL, checks, &err));
+	assert_int_equal(fleet_results(fleet, 0)->check.bad, fleet_results(fleet, 1)->check.bad + 1);
+	fleet_close(&fleet);
+	buf_free(&large);
+	world_remove(&world);
+}
+
 static void commands_run_on_the_server(void **state)
 {
 	(void)state;
@@ -414,16 +488,20 @@ static void commands_run_on_the_server(void **state)
 	request.decision_place = fleet_results(heard.fleet, 0)->lease.place_id;
 	MUST(fleet_prepare(heard.fleet, NULL, world.store, &request, &err));
 	const char *const env[] = {"GREETING=hello there"};
-	struct run_request run = {.deployment = "d2",
-				  .point = "after_prepare",
-				  .command = "echo \"$GREETING\"; cat public/index.html; exit 3",
-				  .dir = "prepared",
-				  .env = {env, 1},
-				  .on_retry = "run",
-				  .timeout_ms = 20000};
+	const struct secret_variable who = {"WHO", SLICE("it's\nme")};
+	struct run_request run = {
+		.deployment = "d2",
+		.point = "after_prepare",
+		.command = ". /dev/fd/3; echo \"$GREETING $WHO\"; cat public/index.html; exit 3",
+		.dir = "prepared",
+		.env = {env, 1},
+		.secret_env = &who,
+		.secret_env_count = 1,
+		.on_retry = "run",
+		.timeout_ms = 20000};
 	MUST(fleet_run(heard.fleet, NULL, &run, &err));
 	assert_int_equal(fleet_results(heard.fleet, 0)->run.status, 3);
-	assert_string_equal(heard.output, "hello there\n<h1>two</h1>\n");
+	assert_string_equal(heard.output, "hello there it's\nme\n<h1>two</h1>\n");
 	MUST(fleet_abandon(heard.fleet, NULL, "d2", &err));
 	assert_live(&world, arena_printf(&world.arena, "%s/place0", world.scratch.path), "<h1>one</h1>\n");
 	fleet_close(&heard.fleet);
@@ -859,6 +937,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_the_server_does_not_have_after_all_is_sent_again),
 		cmocka_unit_test(a_stranger_asks_before_sending),
 		cmocka_unit_test(an_earlier_activation_is_restored),
+		cmocka_unit_test(configuration_alone_is_activated),
 		cmocka_unit_test(commands_run_on_the_server),
 		cmocka_unit_test(a_server_is_asked_for_its_health_itself),
 		cmocka_unit_test(a_line_that_breaks_anywhere_leaves_what_was_live),
