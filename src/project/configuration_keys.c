@@ -207,8 +207,8 @@ static const struct key config_file_keys[] = {
 		       "absent",
 	       .example = "[braces]"),
 	KEY(struct config_file, quote, STR, .max = 16,
-	    .text = "how values in a template are quoted that say nothing themselves: json, yaml, shell, "
-		    "dotenv, php, ini",
+	    .text = "how values in a template are quoted that say nothing themselves: " QUOTE_FORMATS,
+	    .more = "See `docs/configuration.md`.",
 	    .example = "json"),
 	KEY(struct config_file, only, LIST, .item = &word_item, .item_size = sizeof(char *),
 	    .one_is_list = true, .max = 100, .text = "with `env`: patterns of the names to write",
