@@ -9,6 +9,8 @@ extern const struct provider provider_doppler;
 extern const struct provider provider_dotenv;
 extern const struct provider provider_infisical;
 extern const struct provider provider_sealed;
+extern const struct provider provider_secretsmanager;
+extern const struct provider provider_ssm;
 extern const struct provider provider_vault;
 
 /* Shared by providers that read files: the path of an address ("dotenv:PATH"), and the

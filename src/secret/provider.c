@@ -16,6 +16,8 @@ const struct provider *const providers[] = {
 	&provider_dotenv,
 	&provider_sealed,
 	&provider_vault,
+	&provider_ssm,
+	&provider_secretsmanager,
 	&provider_doppler,
 	&provider_infisical,
 	&provider_command,
