@@ -347,3 +347,87 @@ def test_two_at_once_lose_nothing(secrets):
         process.stderr.close()
     listed = secrets.run("secret", "list", "staging", "--json").json
     assert len(listed["values"]) == 7
+
+
+# What npm's dotenv and we must read alike, and where we refuse instead (docs/secrets.md).
+ALIKE = """# a comment
+BASIC=basic
+
+AFTER_LINE=after_line
+EMPTY=
+EMPTY_SINGLE=''
+EMPTY_DOUBLE=""
+EMPTY_BACKTICK=``
+SINGLE='single_quotes'
+SINGLE_SPACED='    single quotes    '
+DOUBLE="double_quotes"
+DOUBLE_SPACED="    double quotes    "
+DOUBLE_INSIDE_SINGLE='double "quotes" work inside single quotes'
+SINGLE_INSIDE_DOUBLE="single 'quotes' work inside double quotes"
+BACKTICKS_INSIDE_SINGLE='`backticks` work inside single quotes'
+ALL_INSIDE_BACKTICKS=`double "quotes" and single 'quotes' work`
+EXPAND_NEWLINES="expand\\nnew\\nlines"
+DONT_EXPAND_UNQUOTED=dontexpand\\nnewlines
+DONT_EXPAND_SINGLE='dontexpand\\nnewlines'
+INLINE_COMMENT=inline comments # work #very #well
+INLINE_COMMENT_SINGLE='comments outside of #singlequotes' # work
+INLINE_COMMENT_DOUBLE="comments outside of #doublequotes" # work
+EQUAL_SIGNS=equals==
+RETAIN_INNER_QUOTES={"foo": "bar"}
+RETAIN_INNER_QUOTES_AS_STRING='{"foo": "bar"}'
+TRIM_SPACE_FROM_UNQUOTED=    some spaced out string
+EMAIL=therealnerdybeast@example.tld
+    SPACED_KEY = parsed
+export EXPORTED=yes
+DOLLAR=$BASIC ${BASIC}
+MULTI_DOUBLE="THIS
+IS
+A
+MULTILINE
+STRING"
+MULTI_SINGLE='one
+two'
+MULTI_BACKTICK=`one
+"two"'s`
+"""
+REFUSED = ["A=start with a#number sign", "A='it\\'s'", 'A="b"c', 'A="open', "A=1\nA=2", "A", "A: 1"]
+
+
+@pytest.fixture(scope="session")
+def npm_dotenv(tmp_path_factory):
+    if not shutil.which("npm"):
+        pytest.fail("npm is missing: run ./dev build")
+    folder = tmp_path_factory.mktemp("dotenv")
+    subprocess.run(
+        ["npm", "install", "--silent", "--no-audit", "--no-fund", "dotenv@16.4.7"], cwd=folder, check=True, timeout=300
+    )
+
+    def parse(text):
+        script = "console.log(JSON.stringify(require('dotenv').parse(require('fs').readFileSync(0))))"
+        done = subprocess.run(["node", "-e", script], cwd=folder, input=text.encode(), check=True, capture_output=True)
+        return json.loads(done.stdout)
+
+    return parse
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_env_files_are_read_like_npms_dotenv_reads_them(secrets, npm_dotenv, line_end):
+    text = ALIKE.replace("\n", line_end)
+    (secrets.work / "text").write_bytes(text.encode())
+    result = secrets.edit(f'cat "{secrets.work}/text" > "$1"\n')
+    assert result.code == 0, result
+    expected = npm_dotenv(text)
+    assert len(expected) == 31
+    listed = secrets.run("secret", "list", "staging", "--json").json["values"]
+    assert {value["name"] for value in listed} == set(expected)
+    for name, value in expected.items():
+        assert secrets.get(name) == value, name
+
+
+def test_env_files_that_readers_disagree_about_are_refused(secrets, npm_dotenv):
+    secrets.set("Z", "1")
+    for text in REFUSED:
+        npm_dotenv(text)  # which takes them all
+        (secrets.work / "text").write_text(text)
+        result = secrets.edit(f"""grep -q '^#!' "$1" || cat "{secrets.work}/text" > "$1"\n""")
+        assert result.code == 1 and "values:" in result.err, text
