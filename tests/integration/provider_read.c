@@ -18,8 +18,9 @@ enum { MAPPINGS_MAX = 32 };
 
 static json_t *entry_json(const struct provider_entry *entry)
 {
-	json_t *json = json_pack("{s:s, s:s, s:s?, s:I}", "name", entry->name, "place", entry->place,
-				 "version", entry->version, "changed_ms", (json_int_t)entry->changed_ms);
+	json_t *json = json_pack("{s:s, s:s, s:s?, s:I, s:b}", "name", entry->name, "place", entry->place,
+				 "version", entry->version, "changed_ms", (json_int_t)entry->changed_ms,
+				 "plain", entry->plain);
 	if (secret_present(entry->value)) {
 		struct digest hmac;
 		char text[2 * sizeof(hmac.bytes) + 1];

@@ -36,17 +36,34 @@ def free_port():
         return probe.getsockname()[1]
 
 
+CODES = {"user": 1, "internal": 2, "denied": 3, "network": 4, "not_found": 5}
+
+
+class Done:
+    """How a reading ended: the program's exit code for it, and what it says."""
+
+    def __init__(self, outcome):
+        error = outcome.get("error")
+        self.returncode = CODES[error["code"]] if error else 0
+        self.stderr = f"{error['text']}\nhint: {error['hint']}" if error else ""
+        self.entries = {entry["name"]: entry for entry in outcome.get("entries", [])}
+
+    def __repr__(self):
+        return f"{self.returncode}: {self.stderr}"
+
+
 def read(url, env, *arguments):
     """Runs provider_read with nothing of the caller's environment that speaks to AWS."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     clean |= {"HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"} | env
     done = subprocess.run([READ, url, *arguments], env=clean, capture_output=True, text=True, timeout=60)
-    return done
+    assert done.returncode == 0, done.stderr
+    return Done(json.loads(done.stdout))
 
 
 def entries(done):
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return done.entries
 
 
 class Moto:
@@ -155,7 +172,7 @@ def test_all_pages_are_read_and_types_told(aws):
         entry = found[f"V{number:02}"]
         assert entry["plain"] == (number % 2 == 0)
         assert entry["place"] == f"ssm:///shop/production/V{number:02}"
-        assert entry["dated"]
+        assert entry["changed_ms"]
     assert found["V02"]["hmac"] == mac("value 2") and found["V02"]["version"] == "1"
     assert found["V01"]["hmac"] == mac("changed") and found["V01"]["version"] == "2"
 
@@ -170,14 +187,14 @@ def test_the_endpoint_and_the_region_may_stand_in_the_call(aws):
 
 def test_names_come_without_values(aws):
     found = entries(read("ssm:///shop/production/", aws.ada, "--names"))
-    assert len(found) == 67 and all(entry["hmac"] is None for entry in found.values())
+    assert len(found) == 67 and all("hmac" not in entry for entry in found.values())
     assert found["V01"]["version"] == "2"
 
 
 def test_an_earlier_version_of_a_parameter(aws):
-    found = entries(read("ssm:///shop/production/", aws.ada, "--version", "1", "--keys", "OLD=V01"))
+    found = entries(read("ssm:///shop/production/", aws.ada, "--version", "1", "--map", "OLD=V01"))
     assert found["OLD"]["hmac"] == mac("value 1") and found["OLD"]["version"] == "1"
-    gone = read("ssm:///shop/production/", aws.ada, "--version", "9", "--keys", "OLD=V01")
+    gone = read("ssm:///shop/production/", aws.ada, "--version", "9", "--map", "OLD=V01")
     assert gone.returncode == 5 and "/shop/production/V01:9" in gone.stderr
     unclear = read("ssm:///shop/production/", aws.ada, "--version", "1")
     assert unclear.returncode == 1
@@ -186,7 +203,7 @@ def test_an_earlier_version_of_a_parameter(aws):
 def test_deeper_folders_need_keys(aws):
     refused = read("ssm:///nested/", aws.ada)
     assert refused.returncode == 1 and "db/password" in refused.stderr
-    found = entries(read("ssm:///nested/", aws.ada, "--keys", "DB_PASSWORD=db/password"))
+    found = entries(read("ssm:///nested/", aws.ada, "--map", "DB_PASSWORD=db/password"))
     assert list(found) == ["DB_PASSWORD"] and found["DB_PASSWORD"]["hmac"] == mac("pä ss\n$x")
 
 
@@ -232,7 +249,7 @@ def test_a_json_secret_is_several_variables(aws):
 def test_any_other_secret_is_one_variable(aws):
     found = entries(read("secretsmanager://shop/API_KEY", aws.ada))
     assert list(found) == ["API_KEY"] and found["API_KEY"]["hmac"] == mac("one value")
-    named = entries(read("secretsmanager://shop/API_KEY", aws.ada, "--keys", "TOKEN=API_KEY"))
+    named = entries(read("secretsmanager://shop/API_KEY", aws.ada, "--map", "TOKEN=API_KEY"))
     assert list(named) == ["TOKEN"] and named["TOKEN"]["hmac"] == mac("one value")
 
 
@@ -249,11 +266,11 @@ def test_a_secret_that_is_not_there(aws):
 
 
 def test_listed_names_need_no_right_to_values(aws):
-    found = entries(read("secretsmanager://shop/production", aws.describer, "--names", "--keys", "PW=DB_PASSWORD"))
-    assert list(found) == ["PW"] and found["PW"]["hmac"] is None and found["PW"]["version"]
+    found = entries(read("secretsmanager://shop/production", aws.describer, "--names", "--map", "PW=DB_PASSWORD"))
+    assert list(found) == ["PW"] and "hmac" not in found["PW"] and found["PW"]["version"]
     assert read("secretsmanager://shop/production", aws.describer, "--names").returncode == 3
     names = entries(read("secretsmanager://shop/production", aws.ada, "--names"))
-    assert list(names) == ["DB_PASSWORD"] and names["DB_PASSWORD"]["hmac"] is None
+    assert list(names) == ["DB_PASSWORD"] and "hmac" not in names["DB_PASSWORD"]
 
 
 # --- where keys come from ----------------------------------------------------------
@@ -425,7 +442,7 @@ def test_throttling_is_waited_out_with_a_signature_of_each_attempt():
 
 def test_throttling_without_end_is_told():
     with service(refusal("ThrottlingException", "Rate exceeded")) as server:
-        done = read("ssm:///p/", KEYS, "--endpoint", server.url, "--timeout", "2s")
+        done = read("ssm:///p/", KEYS, "--endpoint", server.url, "--timeout", "2000")
     assert done.returncode == 4 and "too many requests" in done.stderr and len(server.asked) > 2
 
 
