@@ -1,64 +1,8 @@
-#include "cli/render.h"
+#include "cli/page.h"
 
 #include "base/clock.h"
 
 #include <unistd.h>
-
-struct page {
-	struct buf *out;
-	bool colour;
-	bool stdout_tty;
-	const json_t *result;
-};
-
-static void styled(struct page *page, enum style style, const char *text)
-{
-	buf_puts(page->out, style_begin(page->colour, style));
-	buf_put_visible(page->out, slice_of(text));
-	buf_puts(page->out, style_end(page->colour, style));
-}
-
-/* Foreign text is always printed escaped. */
-static void plain(struct page *page, const char *text) { buf_put_visible(page->out, slice_of(text)); }
-
-/* The lines of a text behind one another. */
-static void one_line(struct page *page, const char *text)
-{
-	struct slice rest = slice_of(text);
-
-	for (bool first = true; rest.ptr; first = false) {
-		buf_puts(page->out, first ? "" : "; ");
-		buf_put_visible(page->out, slice_cut(&rest, '\n'));
-	}
-}
-
-static const char *str(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "";
-}
-
-static int64_t num(const json_t *object, const char *key) { return json_integer_value(json_object_get(object, key)); }
-static bool flag(const json_t *object, const char *key) { return json_is_true(json_object_get(object, key)); }
-
-static void pad(struct page *page, size_t written, size_t width)
-{
-	for (size_t i = written; i < width; i++)
-		buf_putc(page->out, ' ');
-}
-
-static size_t column(struct page *page, enum style style, const char *text, size_t width)
-{
-	size_t before = page->out->len;
-	buf_put_visible(page->out, slice_of(text));
-	size_t written = page->out->len - before;
-	if (style != STYLE_PLAIN && page->colour) {
-		page->out->len = before;
-		styled(page, style, text);
-	}
-	pad(page, written, width);
-	return written;
-}
 
 void render_digest(struct buf *out, const char *hex) { buf_printf(out, "%.12s", hex); }
 
@@ -73,12 +17,6 @@ void render_bytes(struct buf *out, int64_t bytes)
 		unit++;
 	}
 	buf_printf(out, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
-static void age(struct page *page, int64_t at)
-{
-	if (at)
-		clock_put_age(page->out, at, clock_wall_ms());
 }
 
 static void put_gates(struct page *page, const json_t *gates)
@@ -830,6 +768,8 @@ static const struct {
 	{ "secret edit", render_secret_edit }, { "secret remove", render_secret_remove },
 	{ "secret rotate", render_secret_rotate }, { "secret key", render_secret_key },
 	{ "version", render_version },
+	{ "config explain", render_explain }, { "config diff", render_config_diff },
+	{ "config history", render_config_history },
 };
 
 void render_result(const struct operation *operation, const json_t *result, const struct terminal *terminal,

@@ -5,6 +5,7 @@
 #include "engine/rollout.h"
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "model/seen_place.h"
 
 #include <stdio.h>
@@ -21,6 +22,8 @@ struct job {
 	struct fleet **upstreams; /* one per promote_from; NULL where not connected */
 	struct fleet *from;       /* promote: borrowed from upstreams */
 	struct rollout_options options;
+	struct configuration configuration;
+	char config_key[DIGEST_HEX_LEN + 1];
 	struct artifact artifact;
 	bool at_hand; /* the artifact was found while the lines were being set up */
 	struct plan plan;
@@ -31,6 +34,8 @@ struct job {
 
 static void close_job(struct job *job)
 {
+	explicit_bzero(job->config_key, sizeof(job->config_key));
+	configuration_close(&job->configuration);
 	for (size_t i = 0; job->upstreams && i < job->environment->promote_from.count; i++)
 		fleet_close(&job->upstreams[i]);
 	fleet_close(&job->fleet);
@@ -147,6 +152,73 @@ static int recover(struct job *job, struct err *err)
 	return did ? open_target(job, err) : 0;
 }
 
+/* --- configuration -------------------------------------------------------------------- */
+
+/* What of lockstep.yml holds variables that only a provider knows. */
+static int fill_in(struct job *job, struct err *err)
+{
+	if (!job->environment->delivery.health.late)
+		return 0;
+	struct environment *filled = ARENA_NEW(&job->engine->arena, struct environment);
+	*filled = *job->environment;
+	struct health *health = &filled->delivery.health;
+	if ((health->url && configuration_text(&job->configuration, health->url, &health->url, err)) ||
+	    (health->address && configuration_text(&job->configuration, health->address, &health->address, err)))
+		return err_wrap(err, "health of %s", filled->name);
+	job->environment = filled;
+	return 0;
+}
+
+/* The environment's own key stands on its servers; the first that has one says it. */
+static void choose_config_key(struct job *job)
+{
+	uint8_t fresh[DIGEST_LEN];
+
+	for (size_t i = 0; i < fleet_count(job->fleet); i++) {
+		const struct server_state *state = fleet_state(job->fleet, i);
+		if (!state || strlen(state->hello.config_key) != DIGEST_HEX_LEN)
+			continue;
+		memcpy(job->config_key, state->hello.config_key, sizeof(job->config_key));
+		return;
+	}
+	random_bytes(fresh, sizeof(fresh));
+	hex_encode(fresh, sizeof(fresh), job->config_key);
+	explicit_bzero(fresh, sizeof(fresh));
+}
+
+/* A rollback brings the configuration it kept; what its commands would need of today's
+ * may be missing then, but never holds it up. */
+static int finish_configuration(struct job *job, struct err *err)
+{
+	bool back = job->request->kind == DEPLOYMENT_ROLLBACK;
+
+	if (back)
+		configuration_mask_earlier(job->engine, job->environment);
+	if (configuration_finish(&job->configuration, err) == 0) {
+		job->options.configuration = &job->configuration;
+		return fill_in(job, err);
+	}
+	if (!back || err->code == ERR_INTERRUPTED)
+		return -1;
+	event_note(&job->engine->events, "warn", "commands of this rollback go without the values of today: %s", err->text);
+	err_clear(err);
+	job->configuration.sets = NULL;
+	return 0;
+}
+
+/* Judged before anything is sent; named as the servers name it. */
+static int check_configuration(struct job *job, struct err *err)
+{
+	if (configuration_check(&job->configuration, err))
+		return -1;
+	choose_config_key(job);
+	configuration_name(&job->configuration, slice_of(job->config_key));
+	job->plan.configuration = &job->configuration;
+	job->plan.config_key = job->config_key;
+	memcpy(job->plan.config_hex, job->configuration.digest_hex, sizeof(job->plan.config_hex));
+	return 0;
+}
+
 /* --- what is deployed ----------------------------------------------------------------- */
 
 static int check_promotion(struct job *job, struct err *err)
@@ -169,6 +241,14 @@ static int check_promotion(struct job *job, struct err *err)
 			   : err_hint(err, "it has no promote_from in %s", job->engine->project->file);
 }
 
+static bool has_substitutes(const struct environment *environment)
+{
+	for (size_t i = 0; i < environment->files.count; i++)
+		if (environment->files.items[i].kind == FILE_SUBSTITUTE)
+			return true;
+	return false;
+}
+
 /* An environment that is only promoted to takes what is live before it. */
 static bool promoted_only(const struct job *job)
 {
@@ -179,7 +259,7 @@ static bool promoted_only(const struct job *job)
 /* Whether a commit decides what is deployed. */
 static bool needs_source(const struct job *job)
 {
-	return job->request->kind != DEPLOYMENT_ROLLBACK && !job->request->from && !job->request->release &&
+	return job->request->kind != DEPLOYMENT_ROLLBACK && !job->request->config_only && !job->request->from && !job->request->release &&
 	       !promoted_only(job);
 }
 
@@ -235,7 +315,13 @@ static int choose_artifact(struct job *job, struct err *err)
 	fleets[count++] = job->fleet;
 	for (size_t i = 0; i < upstream_count; i++)
 		fleets[count++] = job->upstreams[i];
-	if (request->from || promoted_only(job)) {
+	if (request->config_only) {
+		if (artifact_of_fleet(job->engine, job->environment, job->fleet, &job->artifact, err))
+			return -1;
+		/* Nothing of it is sent, and looked into only for what stands in its files. */
+		if (!has_substitutes(job->environment))
+			return 0;
+	} else if (request->from || promoted_only(job)) {
 		const char *name = request->from ? request->from : job->environment->promote_from.items[0];
 		struct fleet *from = job->from ? job->from : job->upstreams[0];
 		if (artifact_of_fleet(job->engine, project_environment(job->engine->project, name), from, &job->artifact,
@@ -271,6 +357,46 @@ static const struct server_activation *way_back(const struct server_state *state
 	return NULL;
 }
 
+/* Per server the kept activation whose configuration goes back: the last good one
+ * with another, or that of a deployment. */
+static const struct server_activation *config_way_back(const struct server_state *state, const char *deployment)
+{
+	const struct server_activation *live = state_live(state);
+
+	for (size_t i = 0; live && i < state->activation_count; i++) {
+		const struct server_activation *candidate = &state->activations[i];
+		struct slice id = slice_of(candidate->deployment);
+		bool wanted = deployment ? slice_is(id, deployment) || slice_ends_with(id, deployment) ||
+						   slice_starts_with(id, deployment)
+					 : candidate->number < live->number && strcmp(candidate->config, live->config) != 0;
+		if (wanted && activation_is_good(candidate) && candidate != live)
+			return candidate;
+	}
+	return NULL;
+}
+
+static int choose_config_way_back(struct job *job, const char **from, const char **config_from, struct err *err)
+{
+	if (artifact_of_fleet(job->engine, job->environment, job->fleet, &job->artifact, err))
+		return -1;
+	for (size_t i = 0; i < fleet_count(job->fleet); i++) {
+		const struct server_state *state = fleet_state(job->fleet, i);
+		const struct server_activation *found = config_way_back(state, job->request->to);
+		if (!found) {
+			err_set(err, ERR_NOT_FOUND, "%s keeps no good activation with another configuration%s%s",
+				job->environment->servers.items[i].place.text, job->request->to ? " of deployment " : "",
+				job->request->to ? job->request->to : "");
+			return err_hint(err, "`lockstep log` lists deployments; set the values back where they come from, and "
+					     "`lockstep deploy %s --config-only`",
+					job->environment->name);
+		}
+		from[i] = state_live(state)->name;
+		config_from[i] = found->name;
+		snprintf(job->plan.config_hex, sizeof(job->plan.config_hex), "%s", found->config);
+	}
+	return 0;
+}
+
 static int choose_way_back(struct job *job, const char **from, struct err *err)
 {
 	const struct server_activation *first = NULL;
@@ -296,6 +422,7 @@ static int choose_way_back(struct job *job, const char **from, struct err *err)
 			first = found;
 		from[i] = found->name;
 	}
+	snprintf(job->plan.config_hex, sizeof(job->plan.config_hex), "%s", first->config);
 	job->artifact = (struct artifact){
 		.release = first->release,
 		.commit = first->commit,
@@ -313,14 +440,34 @@ static int choose_way_back(struct job *job, const char **from, struct err *err)
 	return 0;
 }
 
+/* The kept activations a rollback takes from, one a server; NULL: none. */
+struct way {
+	const char **from, **config_from;
+};
+
+static int choose_kept(struct job *job, struct way *way, struct err *err)
+{
+	struct arena *arena = &job->engine->arena;
+
+	way->from = ARENA_NEW_ARRAY(arena, fleet_count(job->fleet), const char *);
+	if (!job->request->config_back)
+		return choose_way_back(job, way->from, err);
+	way->config_from = ARENA_NEW_ARRAY(arena, fleet_count(job->fleet), const char *);
+	return choose_config_way_back(job, way->from, way->config_from, err);
+}
+
 /* --- the plan ---------------------------------------------------------------------------- */
 
-static int make_plan(struct job *job, const char *const *from, struct err *err)
+static int make_plan(struct job *job, const struct way *way, struct err *err)
 {
-	if (plan_make(job->engine, job->environment, job->request->kind, &job->artifact, job->fleet, &job->plan, err))
+	enum deployment_kind kind = job->request->config_only ? DEPLOYMENT_CONFIG : job->request->kind;
+
+	if (plan_make(job->engine, job->environment, kind, &job->artifact, job->fleet, &job->plan, err))
 		return -1;
-	for (size_t i = 0; from && i < job->plan.server_count; i++)
-		job->plan.servers[i].from = from[i];
+	for (size_t i = 0; way->from && i < job->plan.server_count; i++) {
+		job->plan.servers[i].from = way->from[i];
+		job->plan.servers[i].config_from = way->config_from ? way->config_from[i] : NULL;
+	}
 	tell_edits(job->engine, job->environment, job->fleet);
 	return 0;
 }
@@ -331,7 +478,8 @@ static int judge(struct job *job, struct err *err)
 	job->plan.artifact = job->artifact;
 	job->plan.hotfix = job->request->hotfix;
 	job->plan.reason = job->request->reason;
-	if (job->request->kind == DEPLOYMENT_ROLLBACK)
+	/* The release is live there already: its way there was judged when it came. */
+	if (job->request->kind == DEPLOYMENT_ROLLBACK || job->request->config_only)
 		return 0;
 	return plan_judge(job->engine, &job->plan, job->upstreams, err);
 }
@@ -370,27 +518,41 @@ static void tell_templates(struct job *job)
 				   json_string_value(json_object_get(row, "text")));
 }
 
+/* A provider that is away must not keep a fleet from being put in order. */
+static int configure_and_recover(struct job *job, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int configured = finish_configuration(job, &why);
+
+	if (recover(job, err))
+		return -1;
+	if (configured)
+		*err = why;
+	return configured;
+}
+
 /* --- top down ------------------------------------------------------------------------------- */
 
 static int plan_and_run(struct job *job, struct err *err)
 {
-	const char **from = NULL;
+	struct way way = { 0 };
 	bool moved;
 
 	if (check_promotion(job, err))
 		return -1;
 	if (needs_source(job))
 		engine_fetch_ahead(job->engine);
+	/* Providers are asked while the servers are connected to. */
+	configuration_begin(job->engine, job->environment, false, &job->configuration);
 	int64_t begun = clock_mono_ms();
 	/* Handshakes are mostly waiting: everything else that must be done first is done meanwhile. */
 	if (begin_target(job, err) || begin_upstreams(job, err) || work_ahead(job, err) ||
-	    await_target(job, err) || recover(job, err) || await_upstreams(job, err))
+	    await_target(job, err) || configure_and_recover(job, err) || await_upstreams(job, err))
 		return -1;
 	if (job->request->kind == DEPLOYMENT_ROLLBACK) {
-		from = ARENA_NEW_ARRAY(&job->engine->arena, fleet_count(job->fleet), const char *);
-		if (choose_way_back(job, from, err))
+		if (choose_kept(job, &way, err))
 			return -1;
-	} else if (choose_artifact(job, err)) {
+	} else if (check_configuration(job, err) || choose_artifact(job, err)) {
 		return -1;
 	}
 	engine_release_signals();
@@ -399,7 +561,7 @@ static int plan_and_run(struct job *job, struct err *err)
 	/* A long build outlasts the agents' patience: connect anew. */
 	if (clock_mono_ms() - begun > STALE_AFTER_MS && open_target(job, err))
 		return -1;
-	if (judge(job, err) || make_plan(job, from, err))
+	if (judge(job, err) || make_plan(job, &way, err))
 		return -1;
 	history_planned(&job->history, &job->plan);
 	if (job->request->kind != DEPLOYMENT_ROLLBACK)
@@ -410,7 +572,7 @@ static int plan_and_run(struct job *job, struct err *err)
 		job->rollout.outcome = OUTCOME_REFUSED;
 		return -1;
 	}
-	if (job->plan.current && !from) {
+	if (job->plan.current && !way.from) {
 		job->rollout.outcome = OUTCOME_UNCHANGED;
 		return 0;
 	}
@@ -418,9 +580,9 @@ static int plan_and_run(struct job *job, struct err *err)
 		job->rollout.outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_REFUSED;
 		return -1;
 	}
-	if (moved && make_plan(job, from, err))
+	if (moved && make_plan(job, &way, err))
 		return -1;
-	if (job->plan.current && !from) {
+	if (job->plan.current && !way.from) {
 		job->rollout.outcome = OUTCOME_UNCHANGED;
 		return 0;
 	}
@@ -455,6 +617,10 @@ int deploy_run(struct engine *engine, const struct deploy_request *request, json
 		.options = { .wait_ms = request->wait_ms, .take_over = request->take_over },
 	};
 
+	if (request->config_only && (request->ref || request->release)) {
+		err_set(err, ERR_USER, "--config-only takes the release that is live: --ref and --release go without it");
+		return -1;
+	}
 	if (request->hotfix && (!request->reason || !*request->reason)) {
 		err_set(err, ERR_USER, "--hotfix needs --reason");
 		return err_hint(err, "say why the order is left out; it is written to every server's journal");
@@ -466,6 +632,8 @@ int deploy_run(struct engine *engine, const struct deploy_request *request, json
 	else if (history_begin(&job.history, engine, request, job.plan.id, err))
 		return -1;
 	int result = plan_and_run(&job, err);
+	if (result)
+		mask_err(engine->events.mask, err);
 	if (result && !job.rollout.outcome)
 		job.rollout.outcome = outcome_of(&job, err);
 	/* The servers hear good-bye while this machine writes down what happened. */
@@ -477,6 +645,8 @@ int deploy_run(struct engine *engine, const struct deploy_request *request, json
 			history_seen(engine, job.environment, job.fleet, result == 0 ? &job.plan : NULL);
 		if (job.rollout.outcome == OUTCOME_LIVE && request->kind != DEPLOYMENT_ROLLBACK)
 			impact_record(engine, job.environment, job.plan.id);
+		if (result == 0 && job.rollout.outcome == OUTCOME_LIVE)
+			history_configuration(engine, &job.plan);
 	}
 	if (job.plan.servers) {
 		plan_describe(engine, &job.plan);

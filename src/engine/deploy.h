@@ -10,6 +10,8 @@ struct deploy_request {
 	const char *release;    /* NULL; digest or a beginning of it */
 	const char *from;       /* promote: the environment the release is taken from */
 	const char *to;         /* rollback: the deployment to go back to; NULL: the one before */
+	bool config_only;       /* the live release with the configuration of now */
+	bool config_back;       /* rollback: of the configuration only */
 	bool dry_run;           /* plan only; leaves nothing on the servers */
 	bool hotfix;
 	const char *reason;

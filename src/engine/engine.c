@@ -147,7 +147,7 @@ void engine_close(struct engine *engine)
 	source_close(&engine->source);
 	store_close(&engine->store);
 	home_close(&engine->home);
-	close_fd(&engine->events.fd);
+	events_close(&engine->events);
 	arena_free(&engine->arena);
 }
 

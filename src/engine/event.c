@@ -9,6 +9,39 @@
 
 enum { EVENT_LINE_MAX = 256 << 10 };
 
+void event_mask(struct events *events, struct secret value)
+{
+	if (!events->mask)
+		events->mask = mask_open();
+	mask_add_secret(events->mask, value);
+}
+
+void events_close(struct events *events)
+{
+	close_fd(&events->fd);
+	mask_close(&events->mask);
+}
+
+/* Every text of a value of JSON, keys apart: those are ours. */
+static void mask_json(struct mask *mask, json_t *json)
+{
+	size_t index;
+	const char *key;
+	json_t *value;
+
+	if (json_is_string(json)) {
+		AUTO(buf_free) struct buf text = BUF_INIT(EVENT_LINE_MAX);
+		struct slice plain = slice_make(json_string_value(json), json_string_length(json));
+		mask_text(mask, plain, &text);
+		if (!text.overflow && !slice_equal(buf_slice(&text), plain))
+			json_string_setn_nocheck(json, buf_str(&text), text.len);
+	}
+	json_array_foreach(json, index, value)
+		mask_json(mask, value);
+	json_object_foreach(json, key, value)
+		mask_json(mask, value);
+}
+
 void event_emit(struct events *events, const char *name, json_t *fields)
 {
 	json_t *event = json_object();
@@ -20,6 +53,8 @@ void event_emit(struct events *events, const char *name, json_t *fields)
 	if (fields)
 		json_object_update(event, fields);
 	json_decref(fields);
+	if (events->mask)
+		mask_json(events->mask, event);
 	if (events->fd >= 0) {
 		struct buf line = BUF_INIT(EVENT_LINE_MAX);
 		struct err err = ERR_INIT;

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "doc/json.h"
+#include "seal/mask.h"
 
 struct event_sink {
 	void (*handle)(void *context, const json_t *event);
@@ -25,7 +26,12 @@ struct events {
 	struct event_sink sink;
 	int fd;         /* the run's events file; -1: none */
 	const char *run;
+	struct mask *mask; /* taken out of every text; NULL: nothing is */
 };
+
+/* From here on this value is masked in every event. */
+void event_mask(struct events *events, struct secret value);
+void events_close(struct events *events);
 
 /* Takes over the reference `fields` (may be NULL). */
 void event_emit(struct events *events, const char *name, json_t *fields);

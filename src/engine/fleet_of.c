@@ -1,9 +1,81 @@
 #include "engine/fleet_of.h"
 
+/* What hooks print, masked also where a value is cut in two. */
+struct relay_stream {
+	struct relay_context *relay;
+	const char *server;
+	bool is_stderr;
+	struct mask_stream mask;
+	struct buf line; /* masked, up to the end of its line */
+};
+
+enum { OUTPUT_LINE_MAX = 64 << 10 };
+
 struct relay_context {
 	struct engine *engine;
 	const struct environment *environment;
+	struct relay_stream *streams; /* two a server */
 };
+
+static void emit_lines(struct relay_stream *stream, struct slice bytes)
+{
+	event_emit(&stream->relay->engine->events, "output",
+		   json_pack("{s:s, s:s, s:o}", "server", stream->server, "stream", stream->is_stderr ? "err" : "out",
+			     "text", json_text(bytes)));
+}
+
+/* The mask hands out pieces; people get whole lines. */
+static int take_masked(void *context, struct slice bytes, struct err *err)
+{
+	struct relay_stream *stream = context;
+	size_t whole;
+
+	(void)err;
+	if (stream->line.len + bytes.len > OUTPUT_LINE_MAX) {
+		emit_lines(stream, buf_slice(&stream->line));
+		buf_clear(&stream->line);
+	}
+	if (bytes.len > OUTPUT_LINE_MAX) {
+		emit_lines(stream, bytes);
+		return 0;
+	}
+	buf_put_slice(&stream->line, bytes);
+	for (whole = stream->line.len; whole > 0 && stream->line.ptr[whole - 1] != '\n'; whole--)
+		;
+	if (whole) {
+		emit_lines(stream, slice_make(stream->line.ptr, whole));
+		buf_consume(&stream->line, whole);
+	}
+	return 0;
+}
+
+static void pass_output(struct relay_context *relay, const struct target_event *event)
+{
+	struct relay_stream *stream = &relay->streams[event->server * 2 + event->is_stderr];
+	struct err unheard = ERR_INIT;
+
+	stream->mask.mask = relay->engine->events.mask;
+	if (!stream->mask.mask)
+		emit_lines(stream, event->text);
+	else if (mask_stream_put(&stream->mask, event->text, &unheard))
+		event_note(&relay->engine->events, "warn", "%s: some output was left out", stream->server);
+}
+
+/* A command has ended: what was held back is whole now. */
+static void end_output(struct relay_context *relay, size_t server)
+{
+	struct err unheard = ERR_INIT;
+
+	for (size_t i = server * 2; i < server * 2 + 2; i++) {
+		struct relay_stream *stream = &relay->streams[i];
+		if (!stream->mask.mask)
+			continue;
+		(void)!mask_stream_flush(&stream->mask, &unheard);
+		if (stream->line.len)
+			emit_lines(stream, buf_slice(&stream->line));
+		buf_clear(&stream->line);
+	}
+}
 
 /* Target events become events for people; see event.h. */
 static void pass_event(void *context, const struct target_event *event)
@@ -17,6 +89,8 @@ static void pass_event(void *context, const struct target_event *event)
 	/* A look at a server's health is one of many; verify.c tells when it passed. */
 	if (strcmp(event->step, "verify") == 0 && event->kind != TARGET_EVENT_OUTPUT && event->kind != TARGET_EVENT_WARNING)
 		return;
+	if (event->kind != TARGET_EVENT_OUTPUT && event->kind != TARGET_EVENT_PROGRESS)
+		end_output(relay, event->server);
 	switch (event->kind) {
 	case TARGET_EVENT_STEP:
 		event_server(events, server, event->step, "begun", NULL);
@@ -34,9 +108,7 @@ static void pass_event(void *context, const struct target_event *event)
 		event_server(events, server, event->step, "warning", text);
 		break;
 	case TARGET_EVENT_OUTPUT:
-		event_emit(events, "output",
-			   json_pack("{s:s, s:s, s:o}", "server", server, "stream", event->is_stderr ? "err" : "out",
-				     "text", json_text(event->text)));
+		pass_output(relay, event);
 		break;
 	case TARGET_EVENT_PROGRESS:
 		event_emit(events, "progress",
@@ -56,7 +128,19 @@ int fleet_begin_environment(struct engine *engine, const struct environment *env
 	struct place_address *addresses = ARENA_NEW_ARRAY(arena, count, struct place_address);
 	struct relay_context *context = ARENA_NEW(arena, struct relay_context);
 
-	*context = (struct relay_context){ engine, environment };
+	*context = (struct relay_context){
+		.engine = engine,
+		.environment = environment,
+		.streams = ARENA_NEW_ARRAY(arena, count * 2, struct relay_stream),
+	};
+	for (size_t i = 0; i < count * 2; i++)
+		context->streams[i] = (struct relay_stream){
+			.relay = context,
+			.server = environment->servers.items[i / 2].place.text,
+			.is_stderr = i % 2,
+			.mask = { .sink = take_masked, .context = &context->streams[i] },
+			.line = BUF_INIT(2 * OUTPUT_LINE_MAX),
+		};
 	for (size_t i = 0; i < count; i++) {
 		const struct place *place = &environment->servers.items[i].place;
 		addresses[i] = (struct place_address){

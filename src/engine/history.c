@@ -72,6 +72,7 @@ static void fill(struct history *history, const struct plan *plan)
 {
 	struct deployment *row = &history->row;
 
+	row->kind = plan->kind;
 	row->release = *plan->artifact.hex ? plan->artifact.hex : NULL;
 	row->config = *plan->config_hex ? plan->config_hex : NULL;
 	row->plan = *plan->digest_hex ? plan->digest_hex : NULL;
@@ -171,4 +172,50 @@ void history_seen(struct engine *engine, const struct environment *environment, 
 		if (seen_place_put(engine->home.db, &row, &err))
 			event_note(&engine->events, "warn", "this machine's history was not written: %s", err.text);
 	}
+}
+
+/* A rollback brings an earlier version: its entries are those of that time. */
+static int entries_of(struct engine *engine, const struct plan *plan, struct config_entry **entries, size_t *count,
+		      struct err *err)
+{
+	struct config_version version;
+	struct config_entry_list list;
+	bool found;
+
+	if (plan->configuration)
+		return configuration_entries(plan->configuration, entries, count, err);
+	*entries = NULL;
+	*count = 0;
+	if (config_version_find(engine->home.db, &engine->arena, engine->project->name, plan->environment->name,
+				plan->config_hex, &found, &version, err))
+		return -1;
+	if (!found)
+		return 0;
+	if (config_entry_list(engine->home.db, &engine->arena, &version, &list, err))
+		return -1;
+	*entries = list.items;
+	*count = list.count;
+	return 0;
+}
+
+void history_configuration(struct engine *engine, const struct plan *plan)
+{
+	const struct config_version version = {
+		.project = engine->project->name,
+		.environment = plan->environment->name,
+		.digest = plan->config_hex,
+		.deployment = plan->id,
+		.who = engine->who,
+		.created_ms = clock_wall_ms(),
+	};
+	struct config_entry *entries;
+	struct err err = ERR_INIT;
+	size_t count;
+	bool added;
+
+	if (strlen(plan->config_hex) != DIGEST_HEX_LEN)
+		return;
+	if (entries_of(engine, plan, &entries, &count, &err) ||
+	    config_version_put(engine->home.db, &version, entries, count, &added, &err))
+		event_note(&engine->events, "warn", "this machine's history of configuration was not written: %s", err.text);
 }

@@ -20,6 +20,8 @@ int history_begin(struct history *history, struct engine *engine, const struct d
 void history_planned(struct history *history, const struct plan *plan);
 void history_end(struct history *history, const struct plan *plan, const struct rollout *rollout,
 		 const struct err *failure);
+/* The configuration that went live with a plan becomes a version of this machine's history. */
+void history_configuration(struct engine *engine, const struct plan *plan);
 /* What was seen on the servers; `went_live`: the plan that is live now (may be NULL). */
 void history_seen(struct engine *engine, const struct environment *environment, struct fleet *fleet,
 		  const struct plan *went_live);

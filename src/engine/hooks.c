@@ -19,22 +19,54 @@ static int hook_failed(struct run *run, const char *point, const struct hook *ho
 	return 0;
 }
 
-const char *const *run_environment(struct run *run, size_t *count)
+void run_variables(struct run *run, size_t server, struct variables *out)
 {
 	const struct value_list *values = &run->environment->values;
-	const char **env = ARENA_NEW_ARRAY(&run->engine->arena, values->count, const char *);
 
+	if (run->configuration && run->configuration->sets) {
+		configuration_variables(run->configuration, server, out);
+		return;
+	}
+	const char **plain = ARENA_NEW_ARRAY(&run->engine->arena, values->count, const char *);
 	for (size_t i = 0; i < values->count; i++)
-		env[i] = arena_printf(&run->engine->arena, "%s=%s", values->items[i].name, values->items[i].text);
-	*count = values->count;
-	return env;
+		plain[i] = arena_printf(&run->engine->arena, "%s=%s", values->items[i].name, values->items[i].text);
+	*out = (struct variables){ .plain = { plain, values->count } };
+}
+
+static int run_with_variables(struct run *run, size_t server, const bool *which, struct run_request *request,
+			      struct err *err)
+{
+	struct variables variables;
+
+	run_variables(run, server, &variables);
+	request->env = variables.plain;
+	request->secret_env = variables.secret;
+	request->secret_env_count = variables.secret_count;
+	return fleet_run(run->fleet, which, request, err);
+}
+
+int run_command(struct run *run, const bool *which, struct run_request *request, struct err *err)
+{
+	bool *only = ARENA_NEW_ARRAY(&run->engine->arena, run->count, bool);
+
+	if (!run->configuration || !run->configuration->sets || configuration_uniform(run->configuration))
+		return run_with_variables(run, 0, which, request, err);
+	/* One request is the same for all servers; those with variables of their own get their own. */
+	for (size_t i = 0; i < run->count; i++) {
+		if (!which[i])
+			continue;
+		only[i] = true;
+		if (run_with_variables(run, i, only, request, err))
+			return -1;
+		only[i] = false;
+	}
+	return 0;
 }
 
 int run_hooks(struct run *run, enum hook_point point, const char *dir, struct err *err)
 {
 	const struct hook_list *list = &run->environment->delivery.hooks.points[point];
 	const char *name = hook_point_name(point);
-	size_t env_count;
 
 	if (list->count == 0)
 		return 0;
@@ -49,21 +81,19 @@ int run_hooks(struct run *run, enum hook_point point, const char *dir, struct er
 		}
 		if (!any)
 			continue;
-		const char *const *env = run_environment(run, &env_count);
-		const struct run_request request = {
+		struct run_request request = {
 			.deployment = run->deployment,
 			.point = name,
 			.command = hook->run,
 			.as = hook->as,
 			.index = i,
 			.dir = dir,
-			.env = { env, env_count },
 			.on_retry = hook->on_retry == HOOK_RETRY_RUN    ? "run"
 				    : hook->on_retry == HOOK_RETRY_SKIP ? "skip"
 									: "ask",
 			.timeout_ms = hook->timeout_ms,
 		};
-		if (fleet_run(run->fleet, which, &request, err))
+		if (run_command(run, which, &request, err))
 			return err_wrap(err, "hook %s", name);
 		if (hook_failed(run, name, hook, which, err))
 			return -1;
@@ -76,7 +106,6 @@ void run_undo_hooks(struct run *run, enum hook_point point, const char *dir)
 {
 	const struct hook_list *list = &run->environment->delivery.hooks.points[point];
 	struct err err = ERR_INIT;
-	size_t env_count;
 
 	for (size_t i = list->count; i > 0; i--) {
 		const struct hook *hook = &list->items[i - 1];
@@ -85,19 +114,17 @@ void run_undo_hooks(struct run *run, enum hook_point point, const char *dir)
 		bool *which = servers_of_group(&run->engine->arena, run->environment, hook->group, hook->where == HOOK_ONCE);
 		for (size_t s = 0; s < run->count; s++)
 			which[s] = which[s] && run_takes_part(run, s);
-		const char *const *env = run_environment(run, &env_count);
-		const struct run_request request = {
+		struct run_request request = {
 			.deployment = run->deployment,
 			.point = "on_go_back",
 			.command = hook->on_go_back,
 			.as = hook->as,
 			.index = 1000 + (size_t)point * 100 + i,
 			.dir = dir,
-			.env = { env, env_count },
 			.on_retry = "run",
 			.timeout_ms = hook->timeout_ms,
 		};
-		if (fleet_run(run->fleet, which, &request, &err) || hook_failed(run, "on_go_back", hook, which, &err))
+		if (run_command(run, which, &request, &err) || hook_failed(run, "on_go_back", hook, which, &err))
 			event_note(&run->engine->events, "warn", "on the way back: %s", err.text);
 	}
 }

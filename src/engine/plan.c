@@ -125,9 +125,10 @@ static void name_plan(struct engine *engine, struct plan *plan)
 				   hook->group ? hook->group : "-", hook->as ? hook->as : "-", hook->run);
 		}
 	for (size_t i = 0; i < plan->server_count; i++) {
-		buf_printf(&text, "server %s expect %s from %s\n", plan->servers[i].key,
+		buf_printf(&text, "server %s expect %s from %s %s\n", plan->servers[i].key,
 			   *plan->servers[i].expect ? plan->servers[i].expect : "-",
-			   plan->servers[i].from ? plan->servers[i].from : "-");
+			   plan->servers[i].from ? plan->servers[i].from : "-",
+			   plan->servers[i].config_from ? plan->servers[i].config_from : "-");
 	}
 	for (size_t i = 0; i < delivery->reload.count; i++)
 		buf_printf(&text, "reload %s %s\n", delivery->reload.items[i].group ? delivery->reload.items[i].group : "-",
@@ -139,25 +140,24 @@ static void name_plan(struct engine *engine, struct plan *plan)
 	digest_to_hex(&digest, plan->digest_hex);
 }
 
-/* Until sets are resolved: of the plain values. */
-static void name_configuration(const struct environment *environment, char out[DIGEST_HEX_LEN + 1])
+/* Whether a new activation can be made of the live one alone: what was edited by hand
+ * is a rendered file or nothing. */
+static bool can_only_configure(const struct plan_server *server, const struct digest *release)
 {
-	struct digest_stream stream;
-	struct digest digest;
-
-	digest_init(&stream);
-	for (size_t i = 0; i < environment->values.count; i++) {
-		digest_update(&stream, environment->values.items[i].name, strlen(environment->values.items[i].name) + 1);
-		digest_update(&stream, environment->values.items[i].text, strlen(environment->values.items[i].text) + 1);
-	}
-	digest_finish(&stream, &digest);
-	digest_to_hex(&digest, out);
+	if (!server->live || !digest_equal(&server->live->release, release) || !activation_is_good(server->live) ||
+	    server->edit_count != server->edits_kept)
+		return false;
+	for (size_t i = 0; i < server->edits_kept; i++)
+		if (!server->edits[i].rendered)
+			return false;
+	return true;
 }
 
 int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,
 	      const struct artifact *artifact, struct fleet *fleet, struct plan *plan, struct err *err)
 {
 	struct arena *arena = &engine->arena;
+	bool config_only;
 
 	plan->kind = kind;
 	plan->environment = environment;
@@ -167,13 +167,13 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 	plan->commits_total = plan->commits_back = 0;
 	plan->server_count = environment->servers.count;
 	plan->servers = ARENA_NEW_ARRAY(arena, plan->server_count, struct plan_server);
-	name_configuration(environment, plan->config_hex);
 	if (plan_need_all(environment, fleet, err))
 		return -1;
 	/* Reading only: a failed scan is an error, since not to know of edits is not to have none. */
 	if (fleet_scan(fleet, NULL, false, err))
 		return err_wrap(err, "looking for hand edits");
 	plan->current = plan->server_count > 0;
+	config_only = kind == DEPLOYMENT_DEPLOY && plan->configuration && !plan->hotfix;
 	for (size_t i = 0; i < plan->server_count; i++) {
 		struct plan_server *server = &plan->servers[i];
 		const struct server_state *state = fleet_state(fleet, i);
@@ -189,6 +189,7 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 		server->current = server->live && digest_equal(&server->live->release, &artifact->release) &&
 				  strcmp(server->live->config, plan->config_hex) == 0 && activation_is_good(server->live) &&
 				  scan->edit_count == 0;
+		server->config_same = server->live && strcmp(server->live->config, plan->config_hex) == 0;
 		/* What asks for a verification is not satisfied by one that never happened. */
 		if (server->current && environment->delivery.health.kind != HEALTH_UNSET &&
 		    strcmp(server->live->verdict, "verified") != 0)
@@ -197,8 +198,14 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 		if (!state_is_ours(state, engine->project->name, environment->name))
 			server->current = false;
 		plan->current = plan->current && server->current;
+		config_only = config_only && !server->current && can_only_configure(server, &artifact->release);
 		plan->foreign = plan->foreign || state->hello.foreign;
 	}
+	/* The release is live everywhere: only its configuration is made anew. */
+	if (config_only && plan->server_count)
+		plan->kind = DEPLOYMENT_CONFIG;
+	for (size_t i = 0; i < plan->server_count && plan->kind == DEPLOYMENT_CONFIG; i++)
+		plan->servers[i].from = plan->servers[i].expect;
 	name_plan(engine, plan);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/artifact.h"
+#include "engine/configuration.h"
 #include "gate/gate.h"
 #include "model/deployment.h"
 #include "model/deployment_server.h"
@@ -12,11 +13,13 @@ struct plan_server {
 	const struct server *server;
 	const char *label, *key;
 	const char *expect;               /* live activation now; "" for none */
-	const char *from;                 /* rollback: the kept activation; NULL */
+	const char *from;                 /* the kept activation its files come from; NULL: sent */
+	const char *config_from;          /* the kept activation its rendered files come from; NULL */
 	const struct server_activation *live; /* NULL: none of ours */
 	const struct server_edit *edits;  /* hand edits in the live activation */
 	size_t edits_kept;
 	uint64_t edit_count;
+	bool config_same;
 	bool current;                     /* has release and config live and good already */
 	uint64_t files_changed, bytes_changed; /* against what is live; everything when nothing is */
 };
@@ -28,6 +31,8 @@ struct plan {
 	const char *reason;
 	const struct environment *environment;
 	struct artifact artifact;
+	struct configuration *configuration; /* NULL: that of kept activations */
+	const char *config_key;              /* 64 hex digits; a secret */
 	char config_hex[DIGEST_HEX_LEN + 1];
 	struct plan_server *servers;
 	size_t server_count;
@@ -52,7 +57,8 @@ enum { PLAN_COMMITS_MAX = 20, PLAN_CHANGES_SHOWN = 200 };
  * asks when it is over. Once. */
 void plan_describe(struct engine *engine, struct plan *plan);
 /* `fleet` is connected to all servers of the environment; looks at what is live there
- * now and for hand edits. *plan keeps its id, hotfix, reason and gates. */
+ * now and for hand edits. *plan keeps its id, hotfix, reason, gates and configuration.
+ * DEPLOYMENT_DEPLOY becomes DEPLOYMENT_CONFIG when only the configuration would change. */
 int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,
 	      const struct artifact *artifact, struct fleet *fleet, struct plan *plan, struct err *err) CHECKED;
 /* Gathers the evidence and asks all gates; plan->gates holds the verdicts. */

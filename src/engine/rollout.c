@@ -93,7 +93,12 @@ static int prepare(struct run *run, const struct plan *plan, struct rollout *out
 
 	for (size_t i = 0; i < run->count; i++)
 		labels[i] = plan->servers[i].label;
-	for (size_t i = 0; i < run->count; i++)
+	for (size_t i = 0; i < run->count; i++) {
+		struct rendered_file *rendered = NULL;
+		size_t rendered_count = 0;
+		if (plan->configuration && configuration_render(plan->configuration, i, &artifact->release, &rendered,
+								&rendered_count, err))
+			return -1;
 		each[i] = (struct prepare_request){
 			.deployment = run->deployment,
 			.plan = plan->digest_hex,
@@ -118,7 +123,14 @@ static int prepare(struct run *run, const struct plan *plan, struct rollout *out
 			.build_key = artifact->build_key,
 			.platform = artifact->platform,
 			.from = plan->servers[i].from,
+			.rendered = rendered,
+			.rendered_count = rendered_count,
+			.no_rendered = plan->configuration && !rendered_count,
+			.config_from = plan->servers[i].config_from,
+			.config_key = plan->config_key,
+			.trust_signatures = plan->kind == DEPLOYMENT_CONFIG,
 		};
+	}
 	event_step(&run->engine->events, "prepare", NULL);
 	int result = fleet_prepare(run->fleet, NULL, run->engine->store, each, err);
 	for (size_t i = 0; i < run->count; i++) {

@@ -7,6 +7,7 @@
 struct rollout_options {
 	int64_t wait_ms;  /* for a lease somebody else holds; 0: refuse at once */
 	bool take_over;
+	struct configuration *configuration; /* for commands; NULL: plain values of lockstep.yml only */
 };
 
 struct rollout {

@@ -30,6 +30,7 @@ struct run run_begin(struct engine *engine, const struct environment *environmen
 		.deployment = deployment,
 		.by = engine->who,
 		.receipt = "none",
+		.configuration = options->configuration,
 		.lease = {
 			.project = engine->project->name,
 			.environment = environment->name,
@@ -96,13 +97,18 @@ static int reload_group(struct run *run, const struct reload *kind, const char *
 	bool any = false;
 
 	for (size_t i = 0; i < run->count; i++) {
+		struct variables variables;
 		which[i] = which[i] && run_takes_part(run, i);
 		any = any || which[i];
+		run_variables(run, i, &variables);
 		each[i] = (struct reload_request){
 			.deployment = run->deployment,
 			.spec = kind->text,
 			.away_from = away[i],
 			.timeout_ms = RELOAD_TIMEOUT_MS,
+			.env = variables.plain,
+			.secret_env = variables.secret,
+			.secret_env_count = variables.secret_count,
 		};
 	}
 	if (!any)

@@ -19,6 +19,7 @@ struct run {
 	size_t decision_server;
 	struct lease_request lease;
 	const char *receipt;      /* http | command | none */
+	struct configuration *configuration; /* NULL: plain values only */
 	bool decide_on_activate;  /* one server: both in one request */
 };
 
@@ -46,8 +47,10 @@ void run_tell_pruned(struct run *run);
 int run_hooks(struct run *run, enum hook_point point, const char *dir, struct err *err) CHECKED;
 /* The `on_go_back` commands of a point's hooks, in reverse. */
 void run_undo_hooks(struct run *run, enum hook_point point, const char *dir);
-/* NAME=VALUE of the environment's values. */
-const char *const *run_environment(struct run *run, size_t *count);
+/* One command on the servers `which` says, each with its own variables. */
+int run_command(struct run *run, const bool *which, struct run_request *request, struct err *err) CHECKED;
+/* What a server's commands get. */
+void run_variables(struct run *run, size_t server, struct variables *out);
 
 /* Before the decision: what was prepared goes away, `current` was never touched. */
 void run_abandon(struct run *run);

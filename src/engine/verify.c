@@ -33,18 +33,15 @@ static int look(struct run *run, const struct health *health, bool *waiting, int
 		if (fleet_check_http(run->fleet, waiting, &request, err))
 			return -1;
 	} else {
-		size_t env_count;
-		const char *const *env = run_environment(run, &env_count);
-		const struct run_request request = {
+		struct run_request request = {
 			.deployment = run->deployment,
 			.point = "health",
 			.command = health->command,
 			.dir = "live",
-			.env = { env, env_count },
 			.on_retry = "run",
 			.timeout_ms = MAX(left_ms, (int64_t)500),
 		};
-		if (fleet_run(run->fleet, waiting, &request, err))
+		if (run_command(run, waiting, &request, err))
 			return -1;
 	}
 	for (size_t i = 0; i < run->count; i++) {

@@ -16,6 +16,7 @@ static const char *const kind_names[] = {
 	[DEPLOYMENT_PROMOTE] = "promote",
 	[DEPLOYMENT_ROLLBACK] = "rollback",
 	[DEPLOYMENT_RECOVER] = "recover",
+	[DEPLOYMENT_CONFIG] = "config",
 };
 
 static const char *const outcome_names[] = {
@@ -82,7 +83,7 @@ bool deployment_id_valid(struct slice text)
 
 static void check_enums(const struct deployment *deployment)
 {
-	ASSERT(deployment->kind >= DEPLOYMENT_DEPLOY && deployment->kind <= DEPLOYMENT_RECOVER);
+	ASSERT(deployment->kind >= DEPLOYMENT_DEPLOY && deployment->kind <= DEPLOYMENT_CONFIG);
 	ASSERT(deployment->outcome >= OUTCOME_RUNNING && deployment->outcome <= OUTCOME_REFUSED);
 }
 
@@ -136,13 +137,14 @@ int deployment_update(struct db *db, const struct deployment *deployment, struct
 	check_enums(deployment);
 	AUTO(db_finish) struct db_stmt *stmt = NULL;
 	if (db_query(db, &stmt,
-		     "update deployment set release_digest = :release, config_digest = :config,"
+		     "update deployment set kind = :kind, release_digest = :release, config_digest = :config,"
 		     " plan_digest = :plan, commit_id = :commit, ref = :ref, subject = :subject, who = :who,"
 		     " reason = :reason, hotfix = :hotfix, ended_ms = :ended_ms, outcome = :outcome,"
 		     " exit_code = :exit_code, error = :error, run = :run where id = :id",
 		     err))
 		return -1;
 	bind_progress(stmt, deployment);
+	db_bind_str(stmt, ":kind", deployment_kind_name(deployment->kind));
 	if (db_step(stmt, err) < 0)
 		return -1;
 	if (db_changes(db) == 0)

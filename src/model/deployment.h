@@ -11,6 +11,7 @@ enum deployment_kind {
 	DEPLOYMENT_PROMOTE,
 	DEPLOYMENT_ROLLBACK,
 	DEPLOYMENT_RECOVER,
+	DEPLOYMENT_CONFIG, /* the live release with a new config set */
 };
 
 enum deployment_outcome {
@@ -65,7 +66,7 @@ bool deployment_id_valid(struct slice text);
 
 /* ERR_CONFLICT when the id exists: make another. */
 int deployment_insert(struct db *db, const struct deployment *deployment, struct err *err) CHECKED;
-/* Everything that becomes known on the way: overwrites all fields but id, kind,
+/* Everything that becomes known on the way: overwrites all fields but id,
  * project, environment, started_ms. ERR_NOT_FOUND. */
 int deployment_update(struct db *db, const struct deployment *deployment, struct err *err) CHECKED;
 /* By id or a unique beginning or end of it (3 characters or more). ERR_NOT_FOUND,

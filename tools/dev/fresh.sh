@@ -60,6 +60,9 @@ inside() {
 		mkdir -p .host
 		pivot_root . .host
 		mount -t proc proc /proc
+		mkdir -p /dev/pts
+		mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts /dev/pts
+		ln -sf pts/ptmx /dev/ptmx
 		umount -l /.host
 		rmdir /.host
 		shift

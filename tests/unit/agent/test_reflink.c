@@ -47,7 +47,7 @@ static void activations_share_blocks_not_files(void **state)
 	(void)state;
 	if (!mount_btrfs(temp.path)) {
 		temp_remove(&temp);
-		print_message("needs root, mkfs.btrfs and loop devices\n");
+		print_message("# needs root, mkfs.btrfs and loop devices\n");
 		skip();
 	}
 	client_start(&c, place, NULL);

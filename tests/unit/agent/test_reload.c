@@ -220,7 +220,7 @@ static void another_users_command_gets_its_values_and_none_of_ours(void **state)
 	struct client *c = &w->c;
 
 	if (geteuid() != 0 || !getpwnam("nobody")) {
-		print_message("needs root, and a user nobody\n");
+		print_message("# needs root, and a user nobody\n");
 		skip();
 	}
 	assert_int_equal(chmod(w->temp.path, 0755), 0);

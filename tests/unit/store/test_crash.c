@@ -233,7 +233,7 @@ static void full_disk_is_said_and_leaves_nothing(void **state)
 	(void)state;
 	make_dir("small");
 	if (geteuid() != 0 || mount("tmpfs", test_path("small"), "tmpfs", 0, "size=2m") != 0) {
-		print_message("only as root: full_disk_is_said_and_leaves_nothing\n");
+		print_message("# only as root: full_disk_is_said_and_leaves_nothing\n");
 		skip();
 	}
 	for (int i = 0; i < 40; i++) {

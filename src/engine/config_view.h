@@ -1,0 +1,21 @@
+/* Looking at configuration: why a variable has its value, what differs between
+ * environments or versions, what an environment ran with. No secret's value is in any
+ * answer. */
+#pragma once
+
+#include "engine/configuration.h"
+
+/* Every candidate for a variable, its place, which won where, and why. */
+int config_explain(struct engine *engine, const char *environment, const char *name, json_t **out,
+		   struct err *err) CHECKED;
+/* Keys × environments as they are now. `exit` 9 when something is missing or different
+ * that the contract does not expect to be. */
+int config_compare(struct engine *engine, const char *const *environments, size_t count, bool all, json_t **out,
+		   struct err *err) CHECKED;
+/* One environment now against a version it ran with (`version`: digest, deployment, or
+ * NULL for the newest). */
+int config_compare_version(struct engine *engine, const char *environment, const char *version, bool all,
+			   json_t **out, struct err *err) CHECKED;
+/* Versions an environment ran with, newest first, as this machine knows them. */
+int config_history(struct engine *engine, const char *environment, size_t limit, json_t **out,
+		   struct err *err) CHECKED;

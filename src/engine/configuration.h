@@ -1,0 +1,77 @@
+/* The configuration of one environment: its providers asked, precedence and the
+ * contract applied for each of its servers, and files rendered from it. Values live
+ * in safes of the configuration. Nothing here is sent, or written anywhere. */
+#pragma once
+
+#include "engine/engine.h"
+#include "model/config_version.h"
+#include "seal/sealing.h"
+#include "target/link.h"
+#include "values/resolve.h"
+#include "values/template.h"
+
+struct configuration {
+	struct engine *engine;
+	const struct environment *environment; /* NULL: nothing was read yet */
+	bool names_only;
+	struct candidate *candidates; /* sorted */
+	size_t candidate_count;
+	struct config_set *sets; /* one a server, in the environment's order */
+	size_t set_count;
+	struct config_set whole; /* of no particular group or server */
+	struct contract_problems problems;
+	char digest_hex[DIGEST_HEX_LEN + 1];
+	struct configuration_reading *reading; /* the sources, and what they gave */
+};
+
+/* Begins to ask the providers in a thread of its own, so that it is done while the
+ * servers are being connected to. `names_only`: no values where names are enough. */
+void configuration_begin(struct engine *engine, const struct environment *environment, bool names_only,
+			 struct configuration *out);
+/* Waits for the providers and resolves. What is secret is masked in the engine's
+ * events from here on. */
+int configuration_finish(struct configuration *configuration, struct err *err) CHECKED;
+/* Both. */
+int configuration_read(struct engine *engine, const struct environment *environment, bool names_only,
+		       struct configuration *out, struct err *err) CHECKED;
+void configuration_close(struct configuration *configuration); /* cleanup function; wipes */
+
+/* Judges it by the contract. Where `same` or `unique` speak of other environments those
+ * are read too; one that cannot be read is told of, not passed over. -1 when a problem
+ * refuses the deployment; warnings go to the events. */
+int configuration_check(struct configuration *configuration, struct err *err) CHECKED;
+/* Names it under the environment's own key, which its servers keep. */
+void configuration_name(struct configuration *configuration, struct slice key);
+
+/* The files of one server, rendered from files beside lockstep.yml and from `release`
+ * (NULL: none has to be looked into). They live as long as the configuration. */
+int configuration_render(struct configuration *configuration, size_t server, const struct digest *release,
+			 struct rendered_file **files_out, size_t *count_out, struct err *err) CHECKED;
+/* A text of lockstep.yml with variables only a provider knows. It must hold no secret:
+ * the text is shown to people. */
+int configuration_text(struct configuration *configuration, const char *text, const char **out,
+		       struct err *err) CHECKED;
+/* For the commands of one server: NAME=VALUE of those that are no secrets, and the secrets. */
+struct variables {
+	struct text_list plain;
+	const struct secret_variable *secret;
+	size_t secret_count;
+};
+void configuration_variables(const struct configuration *configuration, size_t server, struct variables *out);
+/* Whether all servers have the same variables. */
+bool configuration_uniform(const struct configuration *configuration);
+
+/* For the history of this machine: fingerprints under a key of its own, and sealed
+ * copies of secrets whose provider keeps no versions. */
+int configuration_entries(const struct configuration *configuration, struct config_entry **entries_out,
+			  size_t *count_out, struct err *err) CHECKED;
+/* Keys of this machine for its history. */
+struct history_keys {
+	struct seal_key seal;
+	struct secret fingerprint;
+};
+int configuration_history_keys(struct engine *engine, struct safe *safe, struct history_keys *out,
+			       struct err *err) CHECKED;
+/* Also masks values of earlier versions, as far as this machine keeps them: a rollback
+ * brings them back. */
+void configuration_mask_earlier(struct engine *engine, const struct environment *environment);

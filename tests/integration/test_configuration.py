@@ -1,0 +1,351 @@
+"""Configuration end to end: the contract, precedence, rendered files, deployments of
+configuration only, and that no secret is left anywhere it should not be."""
+
+import base64
+import json
+import os
+import stat
+import threading
+import urllib.parse
+from pathlib import Path
+
+import pytest
+from testbed.servers import descendants
+
+CANARY = "canary-7f3a!9c/2e+b\"d1"
+
+
+@pytest.fixture
+def configured(shop):
+    """dev (two servers in groups) and production, with .env files beside lockstep.yml
+    that are no part of the repository."""
+    shop.config["env"] = {
+        "APP_URL": {"type": "url", "unique": True},
+        "DB_PASSWORD": {"secret": True, "unique": True},
+        "LOG_LEVEL": {"type": "enum", "one_of": ["debug", "info"], "default": "info"},
+        "WORKERS": {"type": "int", "default": 2},
+    }
+    shop.config["files"] = [{"template": "deploy/app.tpl", "path": "config/app.conf", "permissions": "0600"}]
+    shop.environment("dev", "web1")
+    shop.environment("production", "web2")
+    shop.config["environments"]["dev"] |= {
+        "values": {"APP_URL": "http://dev.example.com"}, "values_from": ["dotenv:deploy/dev.env"],
+    }
+    shop.config["environments"]["production"] |= {
+        "values": {"APP_URL": "http://www.example.com"}, "values_from": ["dotenv:deploy/production.env"],
+    }
+    shop.save()
+    (shop.folder / "deploy").mkdir()
+    write(shop, "deploy/app.tpl", "url ${APP_URL}\npassword {{ DB_PASSWORD | json }}\nworkers %WORKERS%\n")
+    write(shop, "deploy/dev.env", "DB_PASSWORD=for-development\n")
+    write(shop, "deploy/production.env", "DB_PASSWORD=for-production\n")
+    return shop
+
+
+def write(shop, path, text):
+    (shop.folder / path).write_text(text)
+
+
+def rendered(shop, server="web1", path="config/app.conf"):
+    return (shop.place(server).live_dir / path).read_text()
+
+
+@pytest.mark.san
+def test_a_template_is_rendered_into_the_activation(configured):
+    configured.run.ok("deploy", "dev")
+    assert rendered(configured) == 'url http://dev.example.com\npassword "for-development"\nworkers 2\n'
+    file = configured.place().live_dir / "config/app.conf"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert not file.is_symlink()
+
+
+@pytest.mark.san
+def test_only_the_configuration_is_deployed_when_only_it_changed(configured):
+    configured.run.ok("deploy", "dev")
+    before = configured.place().live_dir
+    write(configured, "deploy/dev.env", "DB_PASSWORD=another\n")
+    result = configured.run.ok("deploy", "dev", "--json")
+    place = configured.place()
+    assert '"another"' in rendered(configured)
+    assert place.live_dir != before
+    assert '"for-development"' in (before / "config/app.conf").read_text()
+    assert (place.live_dir / "README.md").stat().st_ino == (before / "README.md").stat().st_ino
+    assert json.loads(result.out.splitlines()[-1])["kind"] == "config"
+    again = configured.run.ok("deploy", "dev")
+    assert "unchanged" in again.out + again.err
+    assert configured.place().live_dir == place.live_dir
+
+
+def test_config_only_takes_the_release_that_is_live(configured):
+    configured.run.ok("deploy", "dev")
+    release = configured.place().live.split("-")[1]
+    configured.repo.write("new.txt", "new").commit("Not to be deployed yet")
+    write(configured, "deploy/dev.env", "DB_PASSWORD=another\n")
+    other = configured.another_laptop()
+    other.ok("deploy", "dev", "--config-only")
+    assert configured.place().live.split("-")[1] == release
+    assert '"another"' in rendered(configured)
+    assert not (configured.place().live_dir / "new.txt").exists()
+    # Nothing of the release came to this machine.
+    assert not list((Path(other.env["LOCKSTEP_HOME"]) / "store/objects").rglob("*.zst"))
+
+
+def test_another_laptop_sees_the_same_configuration(configured):
+    configured.run.ok("deploy", "dev")
+    live = configured.place().live
+    result = configured.another_laptop().ok("deploy", "dev")
+    assert "unchanged" in result.out + result.err
+    assert configured.place().live == live
+
+
+@pytest.mark.san
+def test_the_configuration_goes_back_alone(configured):
+    configured.run.ok("deploy", "dev")
+    configured.repo.write("new.txt", "new").commit("Add a file")
+    configured.run.ok("deploy", "dev")
+    write(configured, "deploy/dev.env", "DB_PASSWORD=wrong\n")
+    configured.run.ok("deploy", "dev")
+    configured.run.ok("rollback", "dev", "--config")
+    assert '"for-development"' in rendered(configured)
+    assert (configured.place().live_dir / "new.txt").exists()
+
+
+def test_a_rollback_brings_the_configuration_of_that_time(configured):
+    configured.run.ok("deploy", "dev")
+    configured.repo.write("new.txt", "new").commit("Add a file")
+    write(configured, "deploy/dev.env", "DB_PASSWORD=second\n")
+    configured.run.ok("deploy", "dev")
+    configured.run.ok("rollback", "dev")
+    assert '"for-development"' in rendered(configured)
+    assert not (configured.place().live_dir / "new.txt").exists()
+
+
+def test_the_health_check_decides_about_a_configuration_too(configured):
+    configured.config["deploy"]["health"] = {"command": "grep -q for-development config/app.conf", "within": "1s"}
+    configured.save()
+    configured.run.ok("deploy", "dev")
+    live = configured.place().live
+    write(configured, "deploy/dev.env", "DB_PASSWORD=breaks-it\n")
+    result = configured.run("deploy", "dev")
+    assert result.code == 8
+    assert configured.place().live == live
+    assert '"for-development"' in rendered(configured)
+
+
+@pytest.mark.san
+def test_a_required_value_that_is_missing_stops_everything(configured):
+    write(configured, "deploy/dev.env", "OTHER=1\n")
+    result = configured.run("deploy", "dev")
+    assert result.code == 1
+    assert "DB_PASSWORD" in result.err
+    assert configured.place().live is None
+
+
+def test_a_unique_value_may_not_be_equal_elsewhere(configured):
+    write(configured, "deploy/dev.env", "DB_PASSWORD=for-production\n")
+    result = configured.run("deploy", "dev")
+    assert result.code == 1
+    assert "DB_PASSWORD" in result.err and "production" in result.err
+    assert "for-production" not in result.err + result.out
+    assert configured.place().live is None
+
+
+def test_test_keys_do_not_go_to_production_nor_live_keys_elsewhere(configured):
+    configured.config["env"]["STRIPE_SECRET"] = {"secret": True, "live_only_in": "production"}
+    configured.save()
+    test_key, live_key = "sk_test_" + "4eC39HqLyjWDarjtT1zdp7dc", "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc"
+    write(configured, "deploy/dev.env", f"DB_PASSWORD=a\nSTRIPE_SECRET={live_key}\n")
+    write(configured, "deploy/production.env", f"DB_PASSWORD=b\nSTRIPE_SECRET={test_key}\n")
+    for environment in ("dev", "production"):
+        result = configured.run("deploy", environment)
+        assert result.code == 1, str(result)
+        assert "STRIPE_SECRET" in result.err
+        assert "4eC39" not in result.err
+    write(configured, "deploy/dev.env", f"DB_PASSWORD=a\nSTRIPE_SECRET={test_key}\n")
+    write(configured, "deploy/production.env", f"DB_PASSWORD=b\nSTRIPE_SECRET={live_key}\n")
+    configured.run.ok("deploy", "dev")
+    configured.run.ok("deploy", "production")
+
+
+def test_two_values_of_one_rank_are_refused_with_both_places(configured):
+    configured.config["environments"]["dev"]["values_from"].append("dotenv:deploy/more.env")
+    configured.save()
+    write(configured, "deploy/more.env", "\nDB_PASSWORD=x\n")
+    result = configured.run("deploy", "dev")
+    assert result.code == 1
+    assert "deploy/dev.env:1" in result.err and "deploy/more.env:2" in result.err
+
+
+def test_servers_and_groups_have_values_of_their_own(configured):
+    configured.sshd.add("job1")
+    dev = configured.config["environments"]["dev"]
+    dev["servers"] = {"web": ["web1"], "worker": ["job1"]}
+    dev["values_for"] = {"worker": {"WORKERS": 8}, "job1": {"LOG_LEVEL": "debug"}}
+    dev["hooks"] = {"after_activate": 'echo "level $LOG_LEVEL" > level'}
+    configured.config["deploy"]["generated"] = ["level"]
+    configured.save()
+    configured.run.ok("deploy", "dev")
+    assert "workers 2" in rendered(configured)
+    assert "workers 8" in rendered(configured, "job1")
+    assert (configured.place("job1").live_dir / "level").read_text() == "level debug\n"
+    assert (configured.place("web1").live_dir / "level").read_text() == "level info\n"
+    explained = configured.run.ok("config", "explain", "WORKERS", "--env", "dev").out
+    assert "group" in explained and "default" in explained and "lockstep.yml:" in explained
+
+
+def test_an_unknown_variable_in_a_template_has_its_line(configured):
+    write(configured, "deploy/app.tpl", "fine\nurl ${APP_URI}\n")
+    result = configured.run("deploy", "dev")
+    assert result.code != 0
+    assert "deploy/app.tpl:2" in result.err and "APP_URL" in result.err
+    assert configured.place().live is None
+
+
+@pytest.mark.san
+def test_secrets_reach_hooks_by_descriptor_only(configured):
+    write(configured, "deploy/dev.env", "DB_PASSWORD='it''s \"quoted\" $HOME'\n".replace("''", "'\"'\"'"))
+    write(configured, "deploy/dev.env", 'DB_PASSWORD="two words; $(touch no)"\n')
+    configured.config["deploy"]["hooks"] = {
+        "after_activate": 'env | grep -c "^DB_PASSWORD" > count; . /dev/fd/3; printf %s "$DB_PASSWORD" > seen; echo "it is $DB_PASSWORD"'
+    }
+    configured.config["deploy"]["generated"] = ["count", "seen"]
+    configured.save()
+    result = configured.run.ok("deploy", "dev")
+    live = configured.place().live_dir
+    assert (live / "count").read_text() == "0\n"
+    assert (live / "seen").read_text() == "two words; $(touch no)"
+    assert "it is ***" in result.err + result.out
+    assert "two words" not in result.err + result.out
+
+
+def test_a_rendered_file_edited_by_hand_is_told_without_its_content(configured):
+    configured.run.ok("deploy", "dev")
+    file = configured.place().live_dir / "config/app.conf"
+    file.write_text(file.read_text() + "added by hand\n")
+    status = configured.run.ok("status").out
+    assert "config/app.conf" in status
+    configured.run.ok("deploy", "dev")
+    assert "added by hand" not in rendered(configured)
+    aside = [path for path in (configured.place().path / ".lockstep/aside").rglob("app.conf")]
+    assert len(aside) == 1 and "added by hand" in aside[0].read_text()
+
+
+def test_config_diff_shows_what_is_missing(configured):
+    write(configured, "deploy/dev.env", "DB_PASSWORD=a\nSENTRY_DSN=x\n")
+    result = configured.run("config", "diff", "dev", "production")
+    assert result.code == 9
+    lines = {line.split()[1]: line.split()[0] for line in result.out.splitlines()[1:-1]}
+    assert lines["SENTRY_DSN"] == "missing"
+    assert lines["DB_PASSWORD"] == "expected"
+    assert "for-production" not in result.out
+
+
+def test_config_history_and_what_changed_since(configured):
+    configured.run.ok("deploy", "dev")
+    write(configured, "deploy/dev.env", "DB_PASSWORD=another\n")
+    changed = configured.run("config", "diff", "dev").out
+    assert "different" in changed and "DB_PASSWORD" in changed and "another" not in changed
+    configured.run.ok("deploy", "dev")
+    versions = json.loads(configured.run.ok("config", "history", "dev", "--json").out)["versions"]
+    assert len(versions) == 2
+    same = configured.run.ok("config", "diff", "dev").out
+    assert "different" not in same
+
+
+def test_a_variable_of_a_provider_in_the_health_url(configured):
+    configured.serve = configured.sshd["web1"].serve()
+    configured.config["deploy"]["health"] = {"url": "http://127.0.0.1:${WEB_PORT}/up", "within": "5s"}
+    write(configured, "deploy/dev.env", f"DB_PASSWORD=a\nWEB_PORT={configured.sshd.web_port}\n")
+    configured.config["env"]["WEB_PORT"] = {"type": "int", "required": ["dev"]}
+    configured.save()
+    result = configured.run.ok("deploy", "dev")
+    assert "verified" in result.out
+
+
+# --- nothing is left -------------------------------------------------------------------
+
+
+def forms(value):
+    """What encodings make of a value; base64 in the middle of a text too."""
+    raw = value.encode()
+    found = {raw, urllib.parse.quote(value, safe="").encode(), json.dumps(value)[1:-1].encode(), raw.hex().encode(),
+             raw.hex().upper().encode()}
+    for before in range(3):
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            found.add(encode(b"x" * before + raw)[4 if before else 0 : -4])
+    return found
+
+
+def leaks(folder, wanted, skip=()):
+    hits = []
+    for path in Path(folder).rglob("*"):
+        if path.is_symlink() or not path.is_file() or any(part in str(path) for part in skip):
+            continue
+        content = path.read_bytes()
+        hits += [f"{path}: {form!r}" for form in wanted if form in content]
+    return hits
+
+
+class ProcessWatch(threading.Thread):
+    """Reads the arguments and the environment of every process below ours."""
+
+    def __init__(self, roots, wanted):
+        super().__init__(daemon=True)
+        self.roots, self.wanted, self.over = roots, wanted, threading.Event()
+        self.hits, self.seen = [], 0
+
+    def run(self):
+        while not self.over.wait(0.005):
+            for root in self.roots():
+                for pid in [root, *descendants(root)]:
+                    for name in ("cmdline", "environ"):
+                        try:
+                            content = Path(f"/proc/{pid}/{name}").read_bytes()
+                        except OSError:
+                            continue
+                        self.seen += 1
+                        self.hits += [f"{pid} {name}" for form in self.wanted if form in content]
+
+
+@pytest.mark.san
+def test_canaries_are_found_nowhere(configured):
+    wanted = forms(CANARY)
+    write(configured, "deploy/dev.env", f"DB_PASSWORD='{CANARY}'\n")
+    configured.config["deploy"]["hooks"] = {
+        "before_activate": '. /dev/fd/3; echo "plain $DB_PASSWORD"; printf %s "$DB_PASSWORD" | base64 -w0; echo;'
+                           ' printf %s "$DB_PASSWORD" | od -An -tx1 | tr -d " \\n"; echo; sleep 0.3',
+        "after_live": '. /dev/fd/3; echo "failing with $DB_PASSWORD" >&2; exit 3',
+    }
+    configured.save()
+    process = configured.run.start("deploy", "dev", env={"TMPDIR": configured.work / "tmp"})
+    os.makedirs(configured.work / "tmp", exist_ok=True)
+    watch = ProcessWatch(lambda: [process.pid, *configured.sshd["web1"].sessions()], wanted)
+    watch.start()
+    out, err = process.communicate(timeout=120)
+    watch.over.set()
+    watch.join()
+    assert process.returncode == 0, err.decode()
+    assert watch.seen > 20
+    assert watch.hits == []
+    assert b"plain ***" in out + err
+    assert not [form for form in wanted if form in out + err]
+    for verb in (("config", "explain", "DB_PASSWORD", "--env", "dev"), ("config", "diff", "dev", "production", "--all"),
+                 ("log",), ("status", "--json"), ("plan", "dev", "--json"), ("config", "history", "dev", "--json")):
+        shown = configured.run(*verb)
+        assert not [form for form in wanted if form in (shown.out + shown.err).encode()], verb
+    # On this machine: state, logs, temporary files. On the server: everything but the
+    # rendered files themselves, which only the owner reads.
+    assert leaks(configured.run.env["LOCKSTEP_HOME"], wanted) == []
+    assert leaks(configured.work / "tmp", wanted) == []
+    place = configured.place()
+    assert leaks(place.path, wanted, skip=("config/app.conf", ".lockstep/rendered/")) == []
+    for path in (place.path / ".lockstep/rendered").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    # A rollback of the configuration prints what it was; it is masked too.
+    write(configured, "deploy/dev.env", "DB_PASSWORD=harmless-one\n")
+    configured.config["deploy"]["hooks"] = {"after_activate": "cat config/app.conf"}
+    configured.save()
+    configured.run.ok("deploy", "dev")
+    back = configured.run.ok("rollback", "dev", "--config")
+    assert not [form for form in wanted if form in (back.out + back.err).encode()]
+    assert leaks(configured.run.env["LOCKSTEP_HOME"], wanted) == []
