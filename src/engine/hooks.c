@@ -45,7 +45,7 @@ static int run_with_variables(struct run *run, size_t server, const bool *which,
 	return fleet_run(run->fleet, which, request, err);
 }
 
-int run_command(struct run *run, const bool *which, struct run_request *request, struct err *err)
+int run_with_own_variables(struct run *run, const bool *which, struct run_request *request, struct err *err)
 {
 	bool *only = ARENA_NEW_ARRAY(&run->engine->arena, run->count, bool);
 
@@ -93,7 +93,7 @@ int run_hooks(struct run *run, enum hook_point point, const char *dir, struct er
 									: "ask",
 			.timeout_ms = hook->timeout_ms,
 		};
-		if (run_command(run, which, &request, err))
+		if (run_with_own_variables(run, which, &request, err))
 			return err_wrap(err, "hook %s", name);
 		if (hook_failed(run, name, hook, which, err))
 			return -1;
@@ -124,7 +124,7 @@ void run_undo_hooks(struct run *run, enum hook_point point, const char *dir)
 			.on_retry = "run",
 			.timeout_ms = hook->timeout_ms,
 		};
-		if (run_command(run, which, &request, &err) || hook_failed(run, "on_go_back", hook, which, &err))
+		if (run_with_own_variables(run, which, &request, &err) || hook_failed(run, "on_go_back", hook, which, &err))
 			event_note(&run->engine->events, "warn", "on the way back: %s", err.text);
 	}
 }

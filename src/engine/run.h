@@ -48,7 +48,7 @@ int run_hooks(struct run *run, enum hook_point point, const char *dir, struct er
 /* The `on_go_back` commands of a point's hooks, in reverse. */
 void run_undo_hooks(struct run *run, enum hook_point point, const char *dir);
 /* One command on the servers `which` says, each with its own variables. */
-int run_command(struct run *run, const bool *which, struct run_request *request, struct err *err) CHECKED;
+int run_with_own_variables(struct run *run, const bool *which, struct run_request *request, struct err *err) CHECKED;
 /* What a server's commands get. */
 void run_variables(struct run *run, size_t server, struct variables *out);
 

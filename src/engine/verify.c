@@ -41,7 +41,7 @@ static int look(struct run *run, const struct health *health, bool *waiting, int
 			.on_retry = "run",
 			.timeout_ms = MAX(left_ms, (int64_t)500),
 		};
-		if (run_command(run, waiting, &request, err))
+		if (run_with_own_variables(run, waiting, &request, err))
 			return -1;
 	}
 	for (size_t i = 0; i < run->count; i++) {

@@ -118,8 +118,8 @@ static void texts_of_all_sorts_survive(void **state)
 		"1:30",
 		"2026-01-01",
 		"\xc2\xa0",
-		"a\xe2\x80\xae"
-		"b",
+		("a\xe2\x80\xae"
+		 "b"),
 		".inf",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
