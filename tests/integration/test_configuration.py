@@ -201,7 +201,6 @@ def test_an_unknown_variable_in_a_template_has_its_line(configured):
     assert configured.place().live is None
 
 
-@pytest.mark.skip(reason="the agent does not pass secrets by descriptor yet")
 @pytest.mark.san
 def test_secrets_reach_hooks_by_descriptor_only(configured):
     write(configured, "deploy/dev.env", "DB_PASSWORD='it''s \"quoted\" $HOME'\n".replace("''", "'\"'\"'"))
@@ -308,7 +307,6 @@ class ProcessWatch(threading.Thread):
                         self.hits += [f"{pid} {name}" for form in self.wanted if form in content]
 
 
-@pytest.mark.skip(reason="the agent does not pass secrets by descriptor yet")
 @pytest.mark.san
 def test_canaries_are_found_nowhere(configured):
     wanted = forms(CANARY)
