@@ -308,14 +308,14 @@ int configuration_check(struct configuration *configuration, struct err *err)
 	struct engine *engine = configuration->engine;
 	const struct project *project = engine->project;
 	const struct environment *environment = configuration->environment;
-	size_t most = speaks_of_others(&project->env) ? project->environments.count : 0, count = 0;
+	size_t most = speaks_of_others(&project->env) ? project->environments.count : 0;
 	struct configuration *others = ARENA_NEW_ARRAY(&engine->arena, most, struct configuration);
-	struct environment_values *values = ARENA_NEW_ARRAY(&engine->arena, most, struct environment_values);
 	const struct environment_values subject = {environment->name, configuration->sets, configuration->set_count};
 
 	for (size_t i = 0; i < most; i++)
-		if (&project->environments.items[i] != environment)
+		if (strcmp(project->environments.items[i].name, environment->name) != 0)
 			configuration_begin(engine, &project->environments.items[i], false, &others[i]);
+	contract_check(&engine->arena, &project->env, &subject, NULL, 0, &configuration->problems);
 	for (size_t i = 0; i < most; i++) {
 		struct err unread = ERR_INIT;
 		if (!others[i].environment)
@@ -323,13 +323,12 @@ int configuration_check(struct configuration *configuration, struct err *err)
 		if (configuration_finish(&others[i], &unread)) {
 			event_note(&engine->events, "warn", "not checked against %s, whose values cannot be read: %s",
 				   others[i].environment->name, unread.text);
-			continue;
+		} else {
+			const struct environment_values read = {others[i].environment->name, others[i].sets, others[i].set_count};
+			contract_check_against(&engine->arena, &project->env, &subject, &read, &configuration->problems);
 		}
-		values[count++] = (struct environment_values){others[i].environment->name, others[i].sets, others[i].set_count};
-	}
-	contract_check(&engine->arena, &project->env, &subject, values, count, &configuration->problems);
-	for (size_t i = 0; i < most; i++)
 		configuration_close(&others[i]);
+	}
 	for (size_t i = 0; i < configuration->problems.count; i++)
 		if (!configuration->problems.items[i].refuses)
 			event_note(&engine->events, "warn", "%s", configuration->problems.items[i].text);
@@ -503,11 +502,12 @@ static int render_one(struct rendering *rendering, const struct config_file *fil
 	return 0;
 }
 
-static bool is_for(const struct config_file *file, const struct server *server)
+/* A server of no particular group belongs to every group. */
+static bool is_for(const struct environment *environment, const struct config_file *file, const struct server *server)
 {
-	return !file->scope || strcmp(file->scope, server->place.text) == 0 ||
-	       (server->group && strcmp(file->scope, server->group) == 0) ||
-	       (!server->group && strcmp(file->scope, server->place.text) == 0);
+	if (!file->scope || strcmp(file->scope, server->place.text) == 0)
+		return true;
+	return level_of(environment, file->scope, LEVEL_ENVIRONMENT) == LEVEL_GROUP && server_in_group(server, file->scope);
 }
 
 int configuration_render(struct configuration *configuration, size_t server, const struct digest *release,
@@ -519,7 +519,7 @@ int configuration_render(struct configuration *configuration, size_t server, con
 
 	for (size_t i = 0; i < environment->files.count; i++) {
 		const struct config_file *file = &environment->files.items[i];
-		if (is_for(file, &environment->servers.items[server]) && render_one(&rendering, file, release, err))
+		if (is_for(environment, file, &environment->servers.items[server]) && render_one(&rendering, file, release, err))
 			return err_wrap(err, "%s", environment->servers.items[server].place.text);
 	}
 	for (size_t i = 0; i < rendering.count; i++)
@@ -529,29 +529,7 @@ int configuration_render(struct configuration *configuration, size_t server, con
 	return 0;
 }
 
-/* --- texts and variables ----------------------------------------------------------------------- */
-
-static int refuse_secret(void *context, struct slice name, struct err *err)
-{
-	const struct configuration *configuration = context;
-	const struct config_value *value = config_set_get(&configuration->whole, name);
-
-	if (!value || !value->secret)
-		return 0;
-	return err_set(err, ERR_USER, "%.*s is a secret and cannot stand in a text that is shown", SLICE_ARG(name));
-}
-
-int configuration_text(struct configuration *configuration, const char *text, const char **out, struct err *err)
-{
-	const struct template_spec spec = {.name = text, .text = slice_of(text), .syntax = TEMPLATE_DOLLAR};
-	AUTO(buf_wipe_free) struct buf result = BUF_SECRET(16 << 10);
-
-	if (template_names(&spec, refuse_secret, configuration, err) ||
-	    template_render(&spec, &configuration->whole, &result, err))
-		return -1;
-	*out = arena_str(&configuration->engine->arena, buf_slice(&result));
-	return 0;
-}
+/* --- variables ----------------------------------------------------------------------------------- */
 
 void configuration_variables(const struct configuration *configuration, size_t server, struct variables *out)
 {

@@ -47,10 +47,6 @@ void configuration_name(struct configuration *configuration, struct slice key);
  * (NULL: none has to be looked into). They live as long as the configuration. */
 int configuration_render(struct configuration *configuration, size_t server, const struct digest *release,
 			 struct rendered_file **files_out, size_t *count_out, struct err *err) CHECKED;
-/* A text of lockstep.yml with variables only a provider knows. It must hold no secret:
- * the text is shown to people. */
-int configuration_text(struct configuration *configuration, const char *text, const char **out,
-		       struct err *err) CHECKED;
 /* For the commands of one server: NAME=VALUE of those that are no secrets, and the secrets. */
 struct variables {
 	struct text_list plain;

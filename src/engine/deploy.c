@@ -161,9 +161,8 @@ static int fill_in(struct job *job, struct err *err)
 		return 0;
 	struct environment *filled = ARENA_NEW(&job->engine->arena, struct environment);
 	*filled = *job->environment;
-	struct health *health = &filled->delivery.health;
-	if ((health->url && configuration_text(&job->configuration, health->url, &health->url, err)) ||
-	    (health->address && configuration_text(&job->configuration, health->address, &health->address, err)))
+	if (health_fill(&job->engine->arena, &job->environment->delivery.health, &job->configuration.whole,
+			&filled->delivery.health, err))
 		return err_wrap(err, "health of %s", filled->name);
 	job->environment = filled;
 	return 0;
