@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "seal/mask.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static int collect(void *context, struct slice bytes, struct err *err)
@@ -172,7 +173,7 @@ static void is_quick_with_ten_thousand(void **state)
 		unsigned char random[20];
 		random_bytes(random, sizeof(random));
 		/* The same beginning for half of them, as keys have it. */
-		memcpy(value, i % 2 ? "sk_live_" : "", 9);
+		snprintf(value, sizeof(value), "%s", i % 2 ? "sk_live_" : "");
 		hex_encode(random, sizeof(random), value + strlen(value));
 		mask_add(mask, slice_of(value));
 		if (i == COUNT / 2 + 1)
