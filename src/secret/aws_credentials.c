@@ -348,8 +348,8 @@ static int find_in_environment(const struct provider_call *call, struct aws_iden
 
 	if (!id && !secret)
 		return 0;
-	return keep_keys(call, slice_of(id), slice_of(secret), slice_of(token),
-			 "the AWS_ variables", out, err);
+	return keep_keys(call, slice_of(id), slice_of(secret), slice_of(token), "the AWS_ variables", out,
+			 err);
 }
 
 /* Nothing before it had keys: whether a metadata service answers decides. */

@@ -10,6 +10,7 @@ extern const struct provider provider_dotenv;
 extern const struct provider provider_infisical;
 extern const struct provider provider_sealed;
 extern const struct provider provider_secretsmanager;
+extern const struct provider provider_sops;
 extern const struct provider provider_ssm;
 extern const struct provider provider_vault;
 

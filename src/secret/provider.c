@@ -18,6 +18,7 @@ const struct provider *const providers[] = {
 	&provider_vault,
 	&provider_ssm,
 	&provider_secretsmanager,
+	&provider_sops,
 	&provider_doppler,
 	&provider_infisical,
 	&provider_command,
