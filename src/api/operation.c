@@ -8,7 +8,7 @@ const struct operation *const operations[] = {
 	&operation_build,	  &operation_init,	  &operation_config_validate, &operation_config_schema,
 	&operation_config_reference, &operation_config_show, &operation_config_impact, &operation_secret_set,	  &operation_secret_get,  &operation_secret_list,
 	&operation_secret_edit,	  &operation_secret_remove, &operation_secret_rotate, &operation_secret_key,
-	&operation_store_verify, &operation_store_gc, &operation_version,
+	&operation_store_verify, &operation_store_gc, &operation_secret_scan, &operation_version,
 	&operation_config_explain, &operation_config_diff,	  &operation_config_history,
 };
 const size_t operation_count = ARRAY_LEN(operations);

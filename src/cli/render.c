@@ -604,6 +604,27 @@ static void render_verify(struct page *page)
 	buf_printf(page->out, "), %lld damaged\n", (long long)num(r, "damaged"));
 }
 
+static void render_secret_scan(struct page *page)
+{
+	const json_t *r = page->result;
+	size_t index;
+	json_t *row;
+
+	json_array_foreach(json_object_get(r, "findings"), index, row) {
+		plain(page, str(row, "path"));
+		buf_printf(page->out, ":%lld: ", (long long)num(row, "line"));
+		styled(page, STYLE_BAD, str(row, "service"));
+		buf_printf(page->out, " (%s", str(row, "rule"));
+		if (str(row, "environment"))
+			buf_printf(page->out, ", %s", str(row, "environment"));
+		buf_puts(page->out, "): ");
+		plain(page, str(row, "shown"));
+		buf_putc(page->out, '\n');
+	}
+	buf_printf(page->out, "%lld files looked through, %lld findings\n", (long long)num(r, "files"),
+		   (long long)num(r, "count"));
+}
+
 static void render_gc(struct page *page)
 {
 	const json_t *r = page->result;
@@ -767,6 +788,7 @@ static const struct {
 	{ "secret set", render_secret_set }, { "secret get", render_secret_get }, { "secret list", render_secret_list },
 	{ "secret edit", render_secret_edit }, { "secret remove", render_secret_remove },
 	{ "secret rotate", render_secret_rotate }, { "secret key", render_secret_key },
+	{ "secret scan", render_secret_scan },
 	{ "version", render_version },
 	{ "config explain", render_explain }, { "config diff", render_config_diff },
 	{ "config history", render_config_history },
