@@ -2,6 +2,7 @@
  * (`values_from`, `values_for`) and what is rendered from them (`files`). */
 #include "project/keys.h"
 #include "project/path.h"
+#include "secret/provider.h"
 #include "values/template.h"
 
 const struct key value_item = KEY_ITEM_IN(struct value, text, TEXT, .max = VALUE_MAX);
@@ -156,13 +157,26 @@ static void check_value_source(struct key_decoder *decoder, const struct key *ke
 	const struct value_source *source = base;
 	(void)key;
 
-	if (slice_find(slice_of(source->from), ':') < 1) {
-		diags_error(decoder->diags, node->origin, "`%.100s` is no address of a provider",
-			    source->from);
-		diags_hint(decoder->diags, "such as dotenv:deploy/staging.env or vault://kv/shop/production");
+	const struct provider *provider;
+	struct slice url = slice_of(source->from);
+	const struct node *from = node_get(node, "from");
+	struct origin origin = from ? from->origin : node->origin;
+	struct err err = ERR_INIT;
+
+	if (has_control(url)) {
+		diags_error(decoder->diags, origin, "an address must not hold control characters");
+		return;
 	}
-	if (has_control(slice_of(source->from)))
-		diags_error(decoder->diags, node->origin, "an address must not hold control characters");
+	if (provider_find(url, &provider, &err)) {
+		diags_error(decoder->diags, origin, "%s", err.text);
+		diags_hint(decoder->diags, "%s", err.hint);
+		return;
+	}
+	const char *fault = provider->check(url);
+	if (fault) {
+		diags_error(decoder->diags, origin, "an address of %s is wrong: %s", provider->name, fault);
+		diags_hint(decoder->diags, "it is written %s", provider->form);
+	}
 }
 
 const struct key value_source_item =
@@ -208,8 +222,7 @@ static const struct key config_file_keys[] = {
 	       .example = "[braces]"),
 	KEY(struct config_file, quote, STR, .max = 16,
 	    .text = "how values in a template are quoted that say nothing themselves: " QUOTE_FORMATS,
-	    .more = "See `docs/configuration.md`.",
-	    .example = "json"),
+	    .more = "See `docs/configuration.md`.", .example = "json"),
 	KEY(struct config_file, only, LIST, .item = &word_item, .item_size = sizeof(char *),
 	    .one_is_list = true, .max = 100, .text = "with `env`: patterns of the names to write",
 	    .example = "[\"APP_*\", DB_PASSWORD]"),
