@@ -1,6 +1,8 @@
-/* config explain, config diff, config history: looking at configuration. */
+/* config explain, config diff, config history, config import: looking at configuration,
+ * and taking it in. */
 #include "api/list.h"
 
+#include "engine/config_import.h"
 #include "engine/config_view.h"
 
 static int run_explain(struct engine *engine, const json_t *in, json_t **out, struct err *err)
@@ -99,4 +101,50 @@ const struct operation operation_config_history = {
 	.permission = PERMISSION_READ,
 	.need = NEED_PROJECT,
 	.run = run_history,
+};
+
+static int run_import(struct engine *engine, const json_t *in, json_t **out, struct err *err)
+{
+	const json_t *list = json_object_get(in, "path");
+	size_t count = json_array_size(list);
+	const char **names = ARENA_NEW_ARRAY(&engine->arena, count, const char *);
+
+	for (size_t i = 0; i < count; i++)
+		names[i] = json_string_value(json_array_get(list, i));
+	const struct import_request request = {
+		.environment = input_str(in, "environment"),
+		.file = input_str(in, "env_file"),
+		.names = names,
+		.name_count = count,
+		.sealed = input_str(in, "sealed"),
+		.dry_run = input_flag(in, "dry_run"),
+	};
+	if (!request.file == !input_flag(in, "from_server")) {
+		err_set(err, ERR_USER, "say where from: a file, or --from-server");
+		return err_hint(err, "`lockstep config import %s .env`, or `lockstep config import %s --from-server`",
+				request.environment, request.environment);
+	}
+	return config_import(engine, &request, out, err);
+}
+
+static const struct operation_key import_keys[] = {
+	{ "environment", OPERATION_STRING, .positional = true, .value = "ENV", .text = "the environment the values are of" },
+	{ "env_file", OPERATION_STRING, .positional = true, .optional = true, .value = "FILE", .text = "a .env file on this machine" },
+	{ "from_server", OPERATION_FLAG, .text = "read the files of the environment's servers" },
+	{ "path", OPERATION_LIST, .value = "PATH", .text = "with --from-server: which files, in current/, shared/ or the place itself (.env)" },
+	{ "sealed", OPERATION_STRING, .value = "FILE", .text = "the sealed file; otherwise that of values_from, or deploy/ENV.sealed" },
+	{ "dry_run", OPERATION_FLAG, .text = "seal nothing, only show what would come" },
+};
+
+const struct operation operation_config_import = {
+	.name = "config import",
+	.summary = "take in existing .env files: secrets sealed, the rest and the contract as YAML",
+	.details = "What looks like a secret, or is declared one, is sealed for the environment; everything else is printed\n"
+		   "for lockstep.yml together with the contract that can be inferred. Differences in keys between servers,\n"
+		   "and to the contract there is, are listed. Nothing is changed on a server or in lockstep.yml.",
+	.keys = import_keys,
+	.key_count = ARRAY_LEN(import_keys),
+	.permission = PERMISSION_SECRET,
+	.need = NEED_PROJECT,
+	.run = run_import,
 };

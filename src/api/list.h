@@ -10,4 +10,4 @@ extern const struct operation operation_deploy, operation_promote, operation_pla
 	operation_version;
 extern const struct operation operation_secret_set, operation_secret_get, operation_secret_list,
 	operation_secret_edit, operation_secret_remove, operation_secret_rotate, operation_secret_key,
-	operation_config_explain, operation_config_diff, operation_config_history;
+	operation_config_explain, operation_config_diff, operation_config_history, operation_config_import, operation_secret_revoke;

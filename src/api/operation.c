@@ -10,6 +10,7 @@ const struct operation *const operations[] = {
 	&operation_secret_edit,	  &operation_secret_remove, &operation_secret_rotate, &operation_secret_key,
 	&operation_store_verify, &operation_store_gc, &operation_secret_scan, &operation_version,
 	&operation_config_explain, &operation_config_diff,	  &operation_config_history,
+	&operation_config_import, &operation_secret_revoke,
 };
 const size_t operation_count = ARRAY_LEN(operations);
 

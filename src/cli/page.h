@@ -30,3 +30,5 @@ bool flag(const json_t *object, const char *key);
 void render_explain(struct page *page);
 void render_config_diff(struct page *page);
 void render_config_history(struct page *page);
+void render_config_import(struct page *page);
+void render_secret_revoke(struct page *page);

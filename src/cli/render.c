@@ -791,7 +791,8 @@ static const struct {
 	{ "secret scan", render_secret_scan },
 	{ "version", render_version },
 	{ "config explain", render_explain }, { "config diff", render_config_diff },
-	{ "config history", render_config_history },
+	{ "config history", render_config_history }, { "config import", render_config_import },
+	{ "secret revoke", render_secret_revoke },
 };
 
 void render_result(const struct operation *operation, const json_t *result, const struct terminal *terminal,

@@ -1,4 +1,4 @@
-/* How configuration is shown: explain, diff, history. */
+/* How configuration is shown: explain, diff, history, import. */
 #include "cli/page.h"
 
 #include "base/clock.h"
@@ -137,4 +137,60 @@ void render_config_history(struct page *page)
 		plain(page, str(page->result, "environment"));
 		buf_puts(page->out, " yet\n");
 	}
+}
+
+/* --- import ------------------------------------------------------------------------------- */
+
+void render_config_import(struct page *page)
+{
+	const json_t *r = page->result;
+	size_t index;
+	json_t *row;
+
+	json_array_foreach(json_object_get(r, "files"), index, row) {
+		buf_puts(page->out, "# ");
+		plain(page, str(row, "file"));
+		if (flag(row, "found"))
+			buf_printf(page->out, ": %lld variable%s\n", (long long)num(row, "variables"),
+				   num(row, "variables") == 1 ? "" : "s");
+		else
+			buf_puts(page->out, ": not there\n");
+	}
+	json_array_foreach(json_object_get(r, "differences"), index, row) {
+		buf_printf(page->out, "# %s: ", str(row, "variable"));
+		if (strcmp(str(row, "what"), "different") == 0) {
+			buf_puts(page->out, "different in ");
+			plain(page, str(row, "here"));
+			buf_puts(page->out, " (taken) and ");
+			plain(page, str(row, "there"));
+		} else {
+			buf_printf(page->out, "only on %lld server%s, as in ", (long long)num(row, "servers"),
+				   num(row, "servers") == 1 ? "" : "s");
+			plain(page, str(row, "here"));
+		}
+		buf_putc(page->out, '\n');
+	}
+	json_array_foreach(json_object_get(r, "contract"), index, row)
+		buf_printf(page->out, "# %s: %s\n", str(row, "variable"), str(row, "what"));
+	if (num(r, "sealed")) {
+		buf_printf(page->out, "# %lld secret%s %s ", (long long)num(r, "sealed"), num(r, "sealed") == 1 ? "" : "s",
+			   flag(r, "dry_run") ? "would be sealed into" : "sealed into");
+		plain(page, str(r, "sealed_file"));
+		buf_puts(page->out, flag(r, "key_made") ? ", with a new key: `lockstep secret key` shows where it is kept\n" : "\n");
+	}
+	if (*str(r, "yaml")) {
+		buf_puts(page->out, "# for lockstep.yml:\n");
+		buf_puts(page->out, str(r, "yaml"));
+	}
+}
+
+void render_secret_revoke(struct page *page)
+{
+	const json_t *r = page->result;
+
+	if (num(r, "removed"))
+		buf_printf(page->out, "removed %lld kept cop%s of %s\n", (long long)num(r, "removed"),
+			   num(r, "removed") == 1 ? "y" : "ies", str(r, "name"));
+	else
+		buf_printf(page->out, "this machine keeps no copy of %s in %s\n", str(r, "name"), str(r, "environment"));
 }

@@ -8,8 +8,9 @@ static json_t *shown_value(struct slice text, bool secret)
 static void put_declaration(json_t *out, const struct contract_key *key)
 {
 	static const char *const types[] = {
-		[VALUE_STRING] = "string", [VALUE_INT] = "int",	      [VALUE_BOOL] = "bool", [VALUE_URL] = "url",
-		[VALUE_ENUM] = "enum",	   [VALUE_DURATION] = "duration", [VALUE_JSON] = "json",
+		[VALUE_STRING] = "string", [VALUE_INT] = "int",	  [VALUE_BOOL] = "bool",
+		[VALUE_URL] = "url",	   [VALUE_ENUM] = "enum", [VALUE_DURATION] = "duration",
+		[VALUE_JSON] = "json",
 	};
 
 	json_object_set_new(out, "declared", json_boolean(key != NULL));
@@ -30,10 +31,12 @@ static json_t *won_on(const struct configuration *configuration, const struct ca
 	json_t *servers = json_array();
 
 	for (size_t i = 0; i < configuration->set_count; i++) {
-		const struct config_value *value = config_set_get(&configuration->sets[i], slice_of(candidate->name));
+		const struct config_value *value =
+			config_set_get(&configuration->sets[i], slice_of(candidate->name));
 		if (value && value->level == candidate->level && strcmp(value->place, candidate->place) == 0)
-			json_array_append_new(servers,
-					      json_string(configuration->environment->servers.items[i].place.text));
+			json_array_append_new(
+				servers,
+				json_string(configuration->environment->servers.items[i].place.text));
 	}
 	return servers;
 }
@@ -49,16 +52,20 @@ static const char *why(struct arena *arena, const struct configuration *configur
 		stronger = other;
 	}
 	if (won == configuration->set_count)
-		return candidate->level == LEVEL_DEFAULT ? "nothing else gives it a value" : "the strongest that gives it a value";
+		return candidate->level == LEVEL_DEFAULT ? "nothing else gives it a value"
+							 : "the strongest that gives it a value";
 	if (won)
 		return arena_printf(arena, "counts where no %s has a value of its own",
-				    stronger && stronger->level == LEVEL_SERVER ? "server" : "group or server");
+				    stronger && stronger->level == LEVEL_SERVER ? "server"
+										: "group or server");
 	if (!stronger)
 		return "for other servers";
-	return arena_printf(arena, "%s goes before %s", value_level_name(stronger->level), value_level_name(candidate->level));
+	return arena_printf(arena, "%s goes before %s", value_level_name(stronger->level),
+			    value_level_name(candidate->level));
 }
 
-int config_explain(struct engine *engine, const char *environment_name, const char *name, json_t **out, struct err *err)
+int config_explain(struct engine *engine, const char *environment_name, const char *name, json_t **out,
+		   struct err *err)
 {
 	AUTO(configuration_close) struct configuration configuration = {0};
 	const struct environment *environment;
@@ -77,20 +84,22 @@ int config_explain(struct engine *engine, const char *environment_name, const ch
 		size_t won = json_array_size(servers);
 		json_array_append_new(
 			candidates,
-			json_pack("{s:s, s:o, s:s, s:o, s:o, s:b, s:o, s:s}", "level", value_level_name(candidate->level), "scope",
-				  json_cstr(candidate->scope), "place", candidate->place, "version",
-				  json_cstr(candidate->version), "value",
-				  shown_value(secret_reveal(candidate->value), candidate->secret), "won", won > 0, "servers",
-				  servers, "why", why(&engine->arena, &configuration, candidate, won)));
+			json_pack("{s:s, s:o, s:s, s:o, s:o, s:b, s:o, s:s}", "level",
+				  value_level_name(candidate->level), "scope", json_cstr(candidate->scope),
+				  "place", candidate->place, "version", json_cstr(candidate->version),
+				  "value", shown_value(secret_reveal(candidate->value), candidate->secret),
+				  "won", won > 0, "servers", servers, "why",
+				  why(&engine->arena, &configuration, candidate, won)));
 	}
 	if (!key && json_array_size(candidates) == 0) {
-		const char **names = ARENA_NEW_ARRAY(&engine->arena, configuration.candidate_count + 1, const char *);
+		const char **names =
+			ARENA_NEW_ARRAY(&engine->arena, configuration.candidate_count + 1, const char *);
 		for (size_t i = 0; i < configuration.candidate_count; i++)
 			names[i] = configuration.candidates[i].name;
 		const char *near = key_nearest(slice_of(name), names, configuration.candidate_count);
 		json_decref(candidates);
-		err_set(err, ERR_NOT_FOUND, "%s has no variable `%.100s`, and the contract declares none", environment_name,
-			name);
+		err_set(err, ERR_NOT_FOUND, "%s has no variable `%.100s`, and the contract declares none",
+			environment_name, name);
 		return near ? err_hint(err, "did you mean `%s`?", near) : -1;
 	}
 	*out = json_pack("{s:s, s:s, s:i}", "variable", name, "environment", environment_name, "server_count",
@@ -118,7 +127,8 @@ struct cell {
 	size_t scoped;		 /* groups and servers with a value of their own */
 };
 
-static struct cell cell_of(struct engine *engine, const struct column *column, const char *name, struct slice key)
+static struct cell cell_of(struct engine *engine, const struct column *column, const char *name,
+			   struct slice key)
 {
 	struct cell cell = {0};
 	char hex[DIGEST_HEX_LEN + 1];
@@ -161,7 +171,8 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* Every name any column or the contract has, once, sorted. */
-static const char **all_names(struct engine *engine, const struct column *columns, size_t count, size_t *count_out)
+static const char **all_names(struct engine *engine, const struct column *columns, size_t count,
+			      size_t *count_out)
 {
 	const struct contract *contract = &engine->project->env;
 	size_t most = contract->keys.count, used = 0, kept = 0;
@@ -188,8 +199,8 @@ static const char **all_names(struct engine *engine, const struct column *column
 
 /* same | expected | different | missing: how one row stands, and whether a person has
  * to look at it. */
-static const char *judge(const struct contract_key *key, const struct column *columns, const struct cell *cells,
-			 size_t count, bool versions, bool *bad_out)
+static const char *judge(const struct contract_key *key, const struct column *columns,
+			 const struct cell *cells, size_t count, bool versions, bool *bad_out)
 {
 	size_t present = 0;
 	bool equal = true, required_but_missing = false, scoped = false;
@@ -198,8 +209,8 @@ static const char *judge(const struct contract_key *key, const struct column *co
 	for (size_t i = 0; i < count; i++) {
 		scoped = scoped || cells[i].scoped;
 		if (!cells[i].present) {
-			required_but_missing =
-				required_but_missing || !key || contract_requires(key, columns[i].environment);
+			required_but_missing = required_but_missing || !key ||
+					       contract_requires(key, columns[i].environment);
 			continue;
 		}
 		present++;
@@ -236,18 +247,19 @@ static json_t *row_json(const char *name, const struct contract_key *key, const 
 
 	for (size_t i = 0; i < count; i++) {
 		secret = secret || cells[i].secret;
-		json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:I}", "column", columns[i].label, "present",
-						      cells[i].present, "value",
-						      !cells[i].present ? json_null()
-									: shown_value(cells[i].text, cells[i].secret),
+		json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:I}", "column", columns[i].label,
+						      "present", cells[i].present, "value",
+						      !cells[i].present
+							      ? json_null()
+							      : shown_value(cells[i].text, cells[i].secret),
 						      "scoped", (json_int_t)cells[i].scoped));
 	}
-	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:o}", "variable", name, "state", state, "bad", bad, "secret", secret,
-			 "declared", key != NULL, "cells", list);
+	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:o}", "variable", name, "state", state, "bad", bad,
+			 "secret", secret, "declared", key != NULL, "cells", list);
 }
 
-static json_t *compare(struct engine *engine, const struct column *columns, size_t count, bool versions, bool all,
-		       struct slice key)
+static json_t *compare(struct engine *engine, const struct column *columns, size_t count, bool versions,
+		       bool all, struct slice key)
 {
 	json_t *rows = json_array(), *labels = json_array();
 	size_t name_count, same = 0, bad_count = 0;
@@ -257,7 +269,8 @@ static json_t *compare(struct engine *engine, const struct column *columns, size
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(labels, json_string(columns[i].label));
 	for (size_t n = 0; n < name_count; n++) {
-		const struct contract_key *declared = contract_find(&engine->project->env, slice_of(names[n]));
+		const struct contract_key *declared =
+			contract_find(&engine->project->env, slice_of(names[n]));
 		bool bad;
 		for (size_t i = 0; i < count; i++)
 			cells[i] = cell_of(engine, &columns[i], names[n], key);
@@ -265,16 +278,19 @@ static json_t *compare(struct engine *engine, const struct column *columns, size
 		bad_count += bad;
 		same += strcmp(state, "same") == 0;
 		if (all || bad || strcmp(state, "same") != 0)
-			json_array_append_new(rows, row_json(names[n], declared, columns, cells, count, state, bad));
+			json_array_append_new(
+				rows, row_json(names[n], declared, columns, cells, count, state, bad));
 	}
-	json_t *out = json_pack("{s:o, s:o, s:I, s:I, s:I}", "columns", labels, "rows", rows, "total",
-				(json_int_t)name_count, "same", (json_int_t)same, "bad", (json_int_t)bad_count);
+	json_t *out =
+		json_pack("{s:o, s:o, s:I, s:I, s:I}", "columns", labels, "rows", rows, "total",
+			  (json_int_t)name_count, "same", (json_int_t)same, "bad", (json_int_t)bad_count);
 	if (bad_count)
 		json_object_set_new(out, "exit", json_integer(ERR_DRIFT));
 	return out;
 }
 
-int config_compare(struct engine *engine, const char *const *names, size_t count, bool all, json_t **out, struct err *err)
+int config_compare(struct engine *engine, const char *const *names, size_t count, bool all, json_t **out,
+		   struct err *err)
 {
 	struct column *columns = ARENA_NEW_ARRAY(&engine->arena, count, struct column);
 	AUTO(safe_close) struct safe *safe = safe_open();
@@ -299,8 +315,8 @@ int config_compare(struct engine *engine, const char *const *names, size_t count
 	return result;
 }
 
-int config_compare_version(struct engine *engine, const char *name, const char *version, bool all, json_t **out,
-			   struct err *err)
+int config_compare_version(struct engine *engine, const char *name, const char *version, bool all,
+			   json_t **out, struct err *err)
 {
 	struct column columns[2] = {{.environment = name}, {.environment = name, .label = "now"}};
 	const struct environment *environment;
@@ -311,7 +327,8 @@ int config_compare_version(struct engine *engine, const char *name, const char *
 	bool found;
 
 	if (project_find_environment(engine->project, name, &environment, err) ||
-	    config_version_find(engine->home.db, &engine->arena, engine->project->name, name, version, &found, &row, err))
+	    config_version_find(engine->home.db, &engine->arena, engine->project->name, name, version, &found,
+				&row, err))
 		return -1;
 	if (!found) {
 		err_set(err, ERR_NOT_FOUND, "this machine knows no %s of %s",
@@ -340,14 +357,17 @@ int config_history(struct engine *engine, const char *name, size_t limit, json_t
 	json_t *rows;
 
 	if (project_find_environment(engine->project, name, &environment, err) ||
-	    config_version_list(engine->home.db, &engine->arena, engine->project->name, name, limit, &list, err))
+	    config_version_list(engine->home.db, &engine->arena, engine->project->name, name, limit, &list,
+				err))
 		return -1;
 	rows = json_array();
 	for (size_t i = 0; i < list.count; i++)
-		json_array_append_new(rows, json_pack("{s:s, s:o, s:o, s:I, s:I}", "config", list.items[i].digest, "deployment",
-						      json_cstr(list.items[i].deployment), "by", json_cstr(list.items[i].who),
-						      "at", (json_int_t)list.items[i].created_ms, "variables",
-						      (json_int_t)list.items[i].entry_count));
+		json_array_append_new(rows,
+				      json_pack("{s:s, s:o, s:o, s:I, s:I}", "config", list.items[i].digest,
+						"deployment", json_cstr(list.items[i].deployment), "by",
+						json_cstr(list.items[i].who), "at",
+						(json_int_t)list.items[i].created_ms, "variables",
+						(json_int_t)list.items[i].entry_count));
 	*out = json_pack("{s:s, s:o}", "environment", environment->name, "versions", rows);
 	return 0;
 }

@@ -14,11 +14,11 @@ struct configuration_reading {
 		enum value_level level;
 		struct arena arena;
 		struct safe *safe;
-	} *sources;
+	} * sources;
 	struct provider_call *calls;
 	struct provider_entries *results;
 	size_t count;
-	struct safe *safe; /* plain values, and what was put together */
+	struct safe *safe;  /* plain values, and what was put together */
 	struct arena arena; /* texts that hold secrets nowhere else */
 	struct buf *files;  /* rendered; wiped at the end */
 	size_t file_count, file_room;
@@ -30,7 +30,8 @@ struct configuration_reading {
 
 /* --- asking ------------------------------------------------------------------------- */
 
-static enum value_level level_of(const struct environment *environment, const char *scope, enum value_level otherwise)
+static enum value_level level_of(const struct environment *environment, const char *scope,
+				 enum value_level otherwise)
 {
 	if (!scope)
 		return otherwise;
@@ -50,7 +51,8 @@ static bool scope_is_here(const struct environment *environment, const char *sco
 	return false;
 }
 
-static void add_source(struct configuration *configuration, const struct value_source *from, enum value_level level)
+static void add_source(struct configuration *configuration, const struct value_source *from,
+		       enum value_level level)
 {
 	struct configuration_reading *reading = configuration->reading;
 	struct engine *engine = configuration->engine;
@@ -66,7 +68,8 @@ static void add_source(struct configuration *configuration, const struct value_s
 		.level = level_of(configuration->environment, from->scope, level),
 		.safe = safe_open(),
 	};
-	struct provider_mapping *mappings = ARENA_NEW_ARRAY(&engine->arena, from->keys.count, struct provider_mapping);
+	struct provider_mapping *mappings =
+		ARENA_NEW_ARRAY(&engine->arena, from->keys.count, struct provider_mapping);
 	for (size_t i = 0; i < from->keys.count; i++)
 		mappings[i] = (struct provider_mapping){from->keys.items[i].name, from->keys.items[i].path};
 	*call = (struct provider_call){
@@ -146,8 +149,8 @@ static bool is_secret(const struct configuration *configuration, const char *nam
 	return key ? key->secret : !plain;
 }
 
-static int add_plain(struct configuration *configuration, const struct value_list *values, const struct node *written,
-		     enum value_level level, const char *scope, struct err *err)
+static int add_plain(struct configuration *configuration, const struct value_list *values,
+		     const struct node *written, enum value_level level, const char *scope, struct err *err)
 {
 	for (size_t i = 0; i < values->count; i++) {
 		struct candidate *candidate = next_candidate(configuration);
@@ -155,9 +158,11 @@ static int add_plain(struct configuration *configuration, const struct value_lis
 			.name = values->items[i].name,
 			.level = level,
 			.scope = scope,
-			.place = origin_text(&configuration->engine->arena, node_key_origin(written, values->items[i].name)),
+			.place = origin_text(&configuration->engine->arena,
+					     node_key_origin(written, values->items[i].name)),
 		};
-		if (safe_put(configuration->reading->safe, slice_of(values->items[i].text), &candidate->value, err))
+		if (safe_put(configuration->reading->safe, slice_of(values->items[i].text), &candidate->value,
+			     err))
 			return -1;
 	}
 	return 0;
@@ -175,7 +180,8 @@ static int add_defaults(struct configuration *configuration, struct err *err)
 		*candidate = (struct candidate){
 			.name = key->name,
 			.level = LEVEL_DEFAULT,
-			.place = origin_text(&configuration->engine->arena, node_key_origin(key->node, "default")),
+			.place = origin_text(&configuration->engine->arena,
+					     node_key_origin(key->node, "default")),
 		};
 		if (safe_put(configuration->reading->safe, slice_of(key->fallback), &candidate->value, err))
 			return -1;
@@ -213,8 +219,8 @@ static int gather(struct configuration *configuration, struct err *err)
 		count += reading->results[i].count;
 	configuration->candidates = ARENA_NEW_ARRAY(&configuration->engine->arena, count, struct candidate);
 	if (add_defaults(configuration, err) ||
-	    add_plain(configuration, &environment->values, node_get(environment->node, "values"), LEVEL_ENVIRONMENT, NULL,
-		      err))
+	    add_plain(configuration, &environment->values, node_get(environment->node, "values"),
+		      LEVEL_ENVIRONMENT, NULL, err))
 		return -1;
 	for (size_t i = 0; i < environment->values_for.count; i++) {
 		const struct scoped_values *scoped = &environment->values_for.items[i];
@@ -230,15 +236,15 @@ static int gather(struct configuration *configuration, struct err *err)
 
 /* --- resolving --------------------------------------------------------------------------- */
 
-static int resolve(struct configuration *configuration, struct err *err)
+int configuration_resolve_sets(struct configuration *configuration, struct err *err)
 {
 	const struct environment *environment = configuration->environment;
 	struct arena *arena = &configuration->engine->arena;
 
 	configuration->set_count = environment->servers.count;
 	configuration->sets = ARENA_NEW_ARRAY(arena, configuration->set_count, struct config_set);
-	if (config_resolve(arena, configuration->candidates, configuration->candidate_count, &(struct resolve_scope){0},
-			   &configuration->whole, err))
+	if (config_resolve(arena, configuration->candidates, configuration->candidate_count,
+			   &(struct resolve_scope){0}, &configuration->whole, err))
 		return err_wrap(err, "%s", environment->name);
 	for (size_t i = 0; i < configuration->set_count; i++) {
 		const struct resolve_scope scope = {
@@ -256,7 +262,7 @@ int configuration_finish(struct configuration *configuration, struct err *err)
 {
 	if (answers(configuration->reading, err))
 		return err_wrap(err, "the values of %s", configuration->environment->name);
-	if (gather(configuration, err) || resolve(configuration, err))
+	if (gather(configuration, err) || configuration_resolve_sets(configuration, err))
 		return -1;
 	for (size_t i = 0; i < configuration->candidate_count; i++) {
 		const struct candidate *candidate = &configuration->candidates[i];
@@ -288,6 +294,7 @@ void configuration_close(struct configuration *configuration)
 	for (size_t i = 0; i < reading->file_count; i++)
 		buf_wipe_free(&reading->files[i]);
 	free(reading->files);
+	safe_close(&configuration->pinned);
 	safe_close(&reading->safe);
 	arena_free(&reading->arena);
 	*configuration = (struct configuration){0};
@@ -310,7 +317,8 @@ int configuration_check(struct configuration *configuration, struct err *err)
 	const struct environment *environment = configuration->environment;
 	size_t most = speaks_of_others(&project->env) ? project->environments.count : 0;
 	struct configuration *others = ARENA_NEW_ARRAY(&engine->arena, most, struct configuration);
-	const struct environment_values subject = {environment->name, configuration->sets, configuration->set_count};
+	const struct environment_values subject = {environment->name, configuration->sets,
+						   configuration->set_count};
 
 	for (size_t i = 0; i < most; i++)
 		if (strcmp(project->environments.items[i].name, environment->name) != 0)
@@ -321,11 +329,14 @@ int configuration_check(struct configuration *configuration, struct err *err)
 		if (!others[i].environment)
 			continue;
 		if (configuration_finish(&others[i], &unread)) {
-			event_note(&engine->events, "warn", "not checked against %s, whose values cannot be read: %s",
+			event_note(&engine->events, "warn",
+				   "not checked against %s, whose values cannot be read: %s",
 				   others[i].environment->name, unread.text);
 		} else {
-			const struct environment_values read = {others[i].environment->name, others[i].sets, others[i].set_count};
-			contract_check_against(&engine->arena, &project->env, &subject, &read, &configuration->problems);
+			const struct environment_values read = {others[i].environment->name, others[i].sets,
+								others[i].set_count};
+			contract_check_against(&engine->arena, &project->env, &subject, &read,
+					       &configuration->problems);
 		}
 		configuration_close(&others[i]);
 	}
@@ -365,7 +376,8 @@ static int read_beside(struct configuration *configuration, const struct config_
 	AUTO(close_fd) int fd = -1;
 
 	if (dir_open_at(AT_FDCWD, folder ? folder : ".", &dir_fd, err) ||
-	    open_beneath(dir_fd, file->from, O_RDONLY | O_NONBLOCK, 0, true, &fd, err) || fd_read_all(fd, out, err)) {
+	    open_beneath(dir_fd, file->from, O_RDONLY | O_NONBLOCK, 0, true, &fd, err) ||
+	    fd_read_all(fd, out, err)) {
 		err_wrap(err, "%s", file->from);
 		return err_hint(err, "`files` names it at %s",
 				origin_text(&configuration->engine->arena, file->node->origin));
@@ -398,8 +410,8 @@ static bool wanted(const struct config_file *file, const char *name)
 	return file->only.count == 0;
 }
 
-static int render_env(struct configuration *configuration, const struct config_file *file, const struct config_set *set,
-		      struct buf *out, struct err *err)
+static int render_env(struct configuration *configuration, const struct config_file *file,
+		      const struct config_set *set, struct buf *out, struct err *err)
 {
 	struct config_set some = {
 		.values = ARENA_NEW_ARRAY(&configuration->engine->arena, set->count, struct config_value),
@@ -442,8 +454,8 @@ static int collect(void *context, struct slice bytes, struct err *err)
 }
 
 /* Files of the release in which names stand that a build would have baked in. */
-static int substitute(struct rendering *rendering, const struct config_file *file, const struct digest *release,
-		      struct err *err)
+static int substitute(struct rendering *rendering, const struct config_file *file,
+		      const struct digest *release, struct err *err)
 {
 	struct configuration *configuration = rendering->configuration;
 	struct engine *engine = configuration->engine;
@@ -462,8 +474,8 @@ static int substitute(struct rendering *rendering, const struct config_file *fil
 		if (store_read_object(engine->store, &entry->digest, collect, &content, err))
 			return err_wrap(err, "%.*s", SLICE_ARG(entry->path));
 		struct buf *out = new_file(configuration->reading, 2 * (size_t)TEMPLATE_MAX);
-		if (template_substitute(arena_str(&engine->arena, entry->path), buf_slice(&content), rendering->set, out,
-					&replaced, err))
+		if (template_substitute(arena_str(&engine->arena, entry->path), buf_slice(&content),
+					rendering->set, out, &replaced, err))
 			return -1;
 		if (replaced == 0) {
 			buf_wipe_free(out);
@@ -480,17 +492,18 @@ static int substitute(struct rendering *rendering, const struct config_file *fil
 	return 0;
 }
 
-static int render_one(struct rendering *rendering, const struct config_file *file, const struct digest *release,
-		      struct err *err)
+static int render_one(struct rendering *rendering, const struct config_file *file,
+		      const struct digest *release, struct err *err)
 {
 	struct configuration *configuration = rendering->configuration;
 
 	if (file->kind == FILE_SUBSTITUTE)
 		return substitute(rendering, file, release, err);
 	struct buf *out = new_file(configuration->reading, 2 * (size_t)TEMPLATE_MAX);
-	int result = file->kind == FILE_TEMPLATE ? render_template(configuration, file, rendering->set, out, err)
-		     : file->kind == FILE_ENV	? render_env(configuration, file, rendering->set, out, err)
-						: read_beside(configuration, file, out, err);
+	int result = file->kind == FILE_TEMPLATE
+			     ? render_template(configuration, file, rendering->set, out, err)
+		     : file->kind == FILE_ENV ? render_env(configuration, file, rendering->set, out, err)
+					      : read_beside(configuration, file, out, err);
 	if (result)
 		return -1;
 	*add_rendered(rendering) = (struct rendered_file){
@@ -503,11 +516,13 @@ static int render_one(struct rendering *rendering, const struct config_file *fil
 }
 
 /* A server of no particular group belongs to every group. */
-static bool is_for(const struct environment *environment, const struct config_file *file, const struct server *server)
+static bool is_for(const struct environment *environment, const struct config_file *file,
+		   const struct server *server)
 {
 	if (!file->scope || strcmp(file->scope, server->place.text) == 0)
 		return true;
-	return level_of(environment, file->scope, LEVEL_ENVIRONMENT) == LEVEL_GROUP && server_in_group(server, file->scope);
+	return level_of(environment, file->scope, LEVEL_ENVIRONMENT) == LEVEL_GROUP &&
+	       server_in_group(server, file->scope);
 }
 
 int configuration_render(struct configuration *configuration, size_t server, const struct digest *release,
@@ -519,7 +534,8 @@ int configuration_render(struct configuration *configuration, size_t server, con
 
 	for (size_t i = 0; i < environment->files.count; i++) {
 		const struct config_file *file = &environment->files.items[i];
-		if (is_for(environment, file, &environment->servers.items[server]) && render_one(&rendering, file, release, err))
+		if (is_for(environment, file, &environment->servers.items[server]) &&
+		    render_one(&rendering, file, release, err))
 			return err_wrap(err, "%s", environment->servers.items[server].place.text);
 	}
 	for (size_t i = 0; i < rendering.count; i++)
@@ -547,7 +563,8 @@ void configuration_variables(const struct configuration *configuration, size_t s
 		if (set->values[i].secret)
 			secret[out->secret_count++] = (struct secret_variable){set->values[i].name, text};
 		else
-			plain[out->plain.count++] = arena_printf(arena, "%s=%.*s", set->values[i].name, SLICE_ARG(text));
+			plain[out->plain.count++] =
+				arena_printf(arena, "%s=%.*s", set->values[i].name, SLICE_ARG(text));
 	}
 }
 
@@ -561,7 +578,8 @@ bool configuration_uniform(const struct configuration *configuration)
 
 /* --- history -------------------------------------------------------------------------------------- */
 
-int configuration_history_keys(struct engine *engine, struct safe *safe, struct history_keys *out, struct err *err)
+int configuration_history_keys(struct engine *engine, struct safe *safe, struct history_keys *out,
+			       struct err *err)
 {
 	if (key_file_machine(engine->home.path, safe, &out->seal, err))
 		return -1;
@@ -578,7 +596,8 @@ int configuration_entries(const struct configuration *configuration, struct conf
 			  size_t *count_out, struct err *err)
 {
 	struct engine *engine = configuration->engine;
-	struct config_entry *entries = ARENA_NEW_ARRAY(&engine->arena, configuration->candidate_count, struct config_entry);
+	struct config_entry *entries =
+		ARENA_NEW_ARRAY(&engine->arena, configuration->candidate_count, struct config_entry);
 	AUTO(safe_close) struct safe *safe = safe_open();
 	struct history_keys keys;
 	size_t count = 0;
@@ -588,8 +607,8 @@ int configuration_entries(const struct configuration *configuration, struct conf
 	for (size_t i = 0; i < configuration->candidate_count; i++) {
 		const struct candidate *candidate = &configuration->candidates[i];
 		/* Only the strongest of each scope: the rest was never used. */
-		if (i > 0 && strcmp(candidate[-1].name, candidate->name) == 0 && candidate->level < LEVEL_GROUP &&
-		    candidate[-1].level < LEVEL_GROUP)
+		if (i > 0 && strcmp(candidate[-1].name, candidate->name) == 0 &&
+		    candidate->level < LEVEL_GROUP && candidate[-1].level < LEVEL_GROUP)
 			continue;
 		const struct config_value value = {.name = candidate->name, .value = candidate->value};
 		struct digest fingerprint;
@@ -599,8 +618,8 @@ int configuration_entries(const struct configuration *configuration, struct conf
 		struct slice text = secret_reveal(candidate->value);
 		AUTO(buf_free) struct buf sealed = BUF_INIT(SEALED_MAX);
 		if (candidate->secret && !candidate->version) {
-			const struct seal_context context =
-				context_of(engine->project->name, configuration->environment->name, candidate->name);
+			const struct seal_context context = context_of(
+				engine->project->name, configuration->environment->name, candidate->name);
 			seal_value(&keys.seal, &context, text, &sealed);
 		}
 		entries[count++] = (struct config_entry){
@@ -629,8 +648,8 @@ void configuration_mask_earlier(struct engine *engine, const struct environment 
 	struct config_version_list versions;
 	struct err err = ERR_INIT;
 
-	if (config_version_list(engine->home.db, &engine->arena, engine->project->name, environment->name, MASKED_VERSIONS,
-				&versions, &err) ||
+	if (config_version_list(engine->home.db, &engine->arena, engine->project->name, environment->name,
+				MASKED_VERSIONS, &versions, &err) ||
 	    versions.count == 0 || configuration_history_keys(engine, safe, &keys, &err))
 		return;
 	for (size_t v = 0; v < versions.count; v++) {
@@ -639,7 +658,8 @@ void configuration_mask_earlier(struct engine *engine, const struct environment 
 			return;
 		for (size_t i = 0; i < entries.count; i++) {
 			const struct config_entry *entry = &entries.items[i];
-			const struct seal_context context = context_of(engine->project->name, environment->name, entry->name);
+			const struct seal_context context =
+				context_of(engine->project->name, environment->name, entry->name);
 			struct secret value;
 			if (entry->sealed &&
 			    seal_open(&keys.seal, &context, slice_of(entry->sealed), safe, &value, &err) == 0)

@@ -21,6 +21,7 @@ struct configuration {
 	struct config_set whole; /* of no particular group or server */
 	struct contract_problems problems;
 	char digest_hex[DIGEST_HEX_LEN + 1];
+	struct safe *pinned;		       /* values of an earlier version; NULL */
 	struct configuration_reading *reading; /* the sources, and what they gave */
 };
 
@@ -35,6 +36,14 @@ int configuration_finish(struct configuration *configuration, struct err *err) C
 int configuration_read(struct engine *engine, const struct environment *environment, bool names_only,
 		       struct configuration *out, struct err *err) CHECKED;
 void configuration_close(struct configuration *configuration); /* cleanup function; wipes */
+/* Candidates into sets; done by configuration_finish, and again when candidates change. */
+int configuration_resolve_sets(struct configuration *configuration, struct err *err) CHECKED;
+/* For a rollback to the configuration with this digest: its values, but those of today
+ * for secrets that say `on_rollback: latest`. *needed_out is false, and nothing is
+ * changed, when no such secret is another today: then what the servers kept is right. A
+ * pinned value that is kept nowhere any more is an error that names it. */
+int configuration_pin(struct configuration *configuration, const char *digest, bool *needed_out,
+		      struct err *err) CHECKED;
 
 /* Judges it by the contract. Where `same` or `unique` speak of other environments those
  * are read too; one that cannot be read is told of, not passed over. -1 when a problem

@@ -455,6 +455,24 @@ static int choose_kept(struct job *job, struct way *way, struct err *err)
 	return choose_config_way_back(job, way->from, way->config_from, err);
 }
 
+/* Secrets that say `on_rollback: latest` do not go back: then the files are rendered
+ * anew with them. */
+static int keep_latest(struct job *job, struct err *err)
+{
+	bool needed = false;
+
+	if (!job->configuration.sets || configuration_pin(&job->configuration, job->plan.config_hex, &needed, err))
+		return job->configuration.sets ? -1 : 0;
+	if (!needed)
+		return 0;
+	choose_config_key(job);
+	configuration_name(&job->configuration, slice_of(job->config_key));
+	job->plan.configuration = &job->configuration;
+	job->plan.config_key = job->config_key;
+	memcpy(job->plan.config_hex, job->configuration.digest_hex, sizeof(job->plan.config_hex));
+	return 0;
+}
+
 /* --- the plan ---------------------------------------------------------------------------- */
 
 static int make_plan(struct job *job, const struct way *way, struct err *err)
@@ -549,7 +567,7 @@ static int plan_and_run(struct job *job, struct err *err)
 	    await_target(job, err) || configure_and_recover(job, err) || await_upstreams(job, err))
 		return -1;
 	if (job->request->kind == DEPLOYMENT_ROLLBACK) {
-		if (choose_kept(job, &way, err))
+		if (choose_kept(job, &way, err) || keep_latest(job, err))
 			return -1;
 	} else if (check_configuration(job, err) || choose_artifact(job, err)) {
 		return -1;

@@ -262,6 +262,50 @@ def test_a_variable_of_a_provider_in_the_health_url(configured):
     assert "verified" in result.out
 
 
+def test_a_secret_that_says_latest_does_not_go_back(configured):
+    configured.config["env"]["API_TOKEN"] = {"secret": True, "on_rollback": "latest"}
+    configured.save()
+    write(configured, "deploy/app.tpl", "password ${DB_PASSWORD}\ntoken ${API_TOKEN}\n")
+    write(configured, "deploy/dev.env", "DB_PASSWORD=first\nAPI_TOKEN=revoked-since\n")
+    write(configured, "deploy/production.env", "DB_PASSWORD=p\nAPI_TOKEN=p\n")
+    configured.run.ok("deploy", "dev")
+    configured.repo.write("new.txt", "new").commit("Add a file")
+    write(configured, "deploy/dev.env", "DB_PASSWORD=second\nAPI_TOKEN=of-today\n")
+    configured.run.ok("deploy", "dev")
+    configured.run.ok("rollback", "dev")
+    assert rendered(configured) == "password first\ntoken of-today\n"
+    assert not (configured.place().live_dir / "new.txt").exists()
+    # Without the copy this machine kept it says which value is missing, and changes nothing.
+    configured.run.ok("deploy", "dev")
+    live = configured.place().live
+    assert "removed" in configured.run.ok("secret", "revoke", "dev", "DB_PASSWORD").out
+    write(configured, "deploy/dev.env", "DB_PASSWORD=second\nAPI_TOKEN=of-tomorrow\n")
+    refused = configured.run("rollback", "dev")
+    assert refused.code == 5 and "DB_PASSWORD" in refused.err
+    assert configured.place().live == live
+
+
+def test_import_seals_what_is_secret_and_shows_differences(configured):
+    configured.sshd.add("web3")
+    configured.config["environments"]["dev"]["servers"] = ["web1", "web3"]
+    configured.save()
+    for server, text in (("web1", 'NAME="My Shop"\nDB_PASSWORD=abc-of-web1\nDEBUG=true\n'),
+                         ("web3", 'NAME="My Shop"\nDB_PASSWORD=abc-of-web1\n')):
+        shared = configured.place(server).path / "shared"
+        shared.mkdir(parents=True)
+        (shared / ".env").write_text(text)
+    result = configured.run.ok("config", "import", "dev", "--from-server")
+    assert "DEBUG: only on 1 server" in result.out
+    assert "NAME: My Shop" in result.out and "abc-of-web1" not in result.out + result.err
+    assert "web1: shared/.env: 3 variables" in result.out
+    sealed = (configured.folder / "deploy/dev.sealed").read_text()
+    assert "DB_PASSWORD 1 " in sealed and "abc-of-web1" not in sealed
+    assert configured.run.ok("secret", "get", "dev", "DB_PASSWORD").out.strip() == "abc-of-web1"
+    configured.run.ok("config", "import", "dev", "--from-server")
+    assert (configured.folder / "deploy/dev.sealed").read_text() == sealed
+    assert not (configured.place().path / ".lockstep").exists()
+
+
 # --- nothing is left -------------------------------------------------------------------
 
 
