@@ -2,7 +2,7 @@
 #include "api/list.h"
 
 #include "base/fd.h"
-#include "scan/scan.h"
+#include "engine/secret_scan.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -24,30 +24,50 @@ static int export_and_scan(struct engine *engine, const char *ref, const char *f
 		       0;
 }
 
-static json_t *findings_json(const struct scan_findings *findings)
-{
-	static const char *const environments[] = {[SCAN_ANY] = NULL, [SCAN_LIVE] = "live", [SCAN_TEST] = "test"};
-	json_t *list = json_array();
+/* A blob has no line of history in it: its name lets `git log --find-object` tell. */
+struct history {
+	struct scan_findings *findings;
+	struct arena *arena;
+};
 
-	for (size_t i = 0; i < findings->count; i++) {
-		const struct scan_finding *finding = &findings->items[i];
-		json_array_append_new(list, json_pack("{s:o, s:I, s:s, s:s, s:o, s:o}", "path",
-						      json_text(slice_of(finding->path)), "line", (json_int_t)finding->line,
-						      "rule", finding->rule, "service", finding->service, "shown",
-						      json_text(slice_of(finding->shown)), "environment",
-						      json_cstr(environments[finding->environment])));
-	}
-	return list;
+static int visit_blob(void *context, const char *path, const char *hash, struct slice bytes, struct err *err)
+{
+	struct history *history = context;
+	size_t before = history->findings->count;
+
+	(void)err;
+	scan_bytes(history->findings, slice_of(path), bytes);
+	const char *kept = history->findings->count > before ? arena_strdup(history->arena, hash) : NULL;
+	for (size_t i = before; i < history->findings->count; i++)
+		history->findings->items[i].shown =
+			arena_printf(history->arena, "%s (blob %.12s)", history->findings->items[i].shown, kept);
+	return 0;
+}
+
+static int scan_history(struct engine *engine, struct scan_findings *findings, uint64_t *skipped, struct err *err)
+{
+	struct history history = {.findings = findings, .arena = &engine->arena};
+	struct source *source;
+
+	return engine_source(engine, true, &source, err) ||
+			       source_each_blob(source, SCAN_FILE_MAX, visit_blob, &history, skipped, err) ?
+		       -1 :
+		       0;
 }
 
 static int run_scan(struct engine *engine, const json_t *in, json_t **out, struct err *err)
 {
 	struct scan_findings *findings = ARENA_NEW(&engine->arena, struct scan_findings);
 	const char *ref = input_str(in, "ref"), *said = input_str(in, "folder"), *commit = NULL;
+	uint64_t skipped = 0;
 	int status;
 
 	findings->arena = &engine->arena;
-	if (said) {
+	if (input_flag(in, "history")) {
+		if (ref || said)
+			return err_set(err, ERR_USER, "--history looks through everything: it takes no REF and no --folder");
+		status = scan_history(engine, findings, &skipped, err);
+	} else if (said) {
 		AUTO(close_fd) int dir_fd = -1;
 		status = dir_open_at(AT_FDCWD, said, &dir_fd, err) || scan_folder(dir_fd, findings, err);
 	} else {
@@ -61,15 +81,17 @@ static int run_scan(struct engine *engine, const json_t *in, json_t **out, struc
 	}
 	if (status)
 		return -1;
-	*out = json_pack("{s:o, s:o, s:I, s:I, s:I, s:i}", "commit", json_cstr(commit), "findings",
-			 findings_json(findings), "count", (json_int_t)(findings->count + findings->dropped), "files",
-			 (json_int_t)findings->files, "bytes", (json_int_t)findings->bytes, "exit",
+	scan_allow(engine, findings);
+	*out = json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:i}", "commit", json_cstr(commit), "findings",
+			 scan_findings_json(findings), "count", (json_int_t)(findings->count + findings->dropped), "files",
+			 (json_int_t)findings->files, "bytes", (json_int_t)findings->bytes, "skipped", (json_int_t)skipped, "exit",
 			 findings->count ? ERR_DRIFT : 0);
 	return 0;
 }
 
 static const struct operation_key scan_keys[] = {
 	{ "ref", OPERATION_STRING, .positional = true, .optional = true, .value = "REF", .text = "branch, tag or commit (HEAD)" },
+	{ "history", OPERATION_FLAG, .text = "look through everything any branch or tag ever held" },
 	{ "folder", OPERATION_STRING, .value = "DIR", .text = "look through this folder instead" },
 };
 

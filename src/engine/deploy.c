@@ -3,6 +3,7 @@
 #include "engine/history.h"
 #include "engine/impact.h"
 #include "engine/rollout.h"
+#include "engine/secret_scan.h"
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -25,6 +26,7 @@ struct job {
 	struct configuration configuration;
 	char config_key[DIGEST_HEX_LEN + 1];
 	struct artifact artifact;
+	bool searched; /* for secrets */
 	bool at_hand; /* the artifact was found while the lines were being set up */
 	struct plan plan;
 	struct rollout rollout;
@@ -281,6 +283,24 @@ static bool remembered_live(struct job *job, struct digest *out, bool *known_out
 	return !*known_out || store_has_manifest(engine->store, out);
 }
 
+/* A plan tells, a deployment refuses. */
+static int search_for_secrets(struct job *job, struct err *err)
+{
+	struct err found = ERR_INIT;
+
+	if (job->searched || job->request->config_only)
+		return 0;
+	job->searched = true;
+	if (scan_check_release(job->engine, &job->artifact, &found) == 0)
+		return 0;
+	if (!job->request->dry_run || found.code != ERR_USER) {
+		*err = found;
+		return -1;
+	}
+	event_note(&job->engine->events, "bad", "%s", found.text);
+	return 0;
+}
+
 /* While the lines are being set up: what a commit gives when it was built here before,
  * and what the servers will probably lack of it. */
 static int work_ahead(struct job *job, struct err *err)
@@ -295,11 +315,12 @@ static int work_ahead(struct job *job, struct err *err)
 	engine_release_signals();
 	if (engine_stopped())
 		return err_set(err, ERR_INTERRUPTED, "interrupted; no server was touched");
-	if (!job->at_hand || job->request->dry_run || !remembered_live(job, &live, &known) ||
-	    (known && digest_equal(&live, &job->artifact.release)))
+	if (!job->at_hand || job->request->dry_run)
 		return 0;
-	fleet_forecast(job->fleet, job->engine->store, &job->artifact.release, known ? &live : NULL);
-	return 0;
+	bool guessed = remembered_live(job, &live, &known);
+	if (guessed && !(known && digest_equal(&live, &job->artifact.release)))
+		fleet_forecast(job->fleet, job->engine->store, &job->artifact.release, known ? &live : NULL);
+	return search_for_secrets(job, err);
 }
 
 static int choose_artifact(struct job *job, struct err *err)
@@ -569,7 +590,7 @@ static int plan_and_run(struct job *job, struct err *err)
 	if (job->request->kind == DEPLOYMENT_ROLLBACK) {
 		if (choose_kept(job, &way, err) || keep_latest(job, err))
 			return -1;
-	} else if (check_configuration(job, err) || choose_artifact(job, err)) {
+	} else if (check_configuration(job, err) || choose_artifact(job, err) || search_for_secrets(job, err)) {
 		return -1;
 	}
 	engine_release_signals();

@@ -1,5 +1,7 @@
 #include "engine/engine.h"
 
+#include "engine/fleet_of.h"
+
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -147,6 +149,7 @@ void engine_close(struct engine *engine)
 	source_close(&engine->source);
 	store_close(&engine->store);
 	home_close(&engine->home);
+	fleet_relays_close(engine);
 	events_close(&engine->events);
 	arena_free(&engine->arena);
 }

@@ -19,6 +19,7 @@ struct engine {
 	int fetch_fd;              /* what it says at its end */
 	bool fetched;              /* once is enough for one command */
 	struct events events;
+	struct relay_context *relays; /* what passes servers' events on: fleet_of.c */
 	const char *who;           /* "ada@laptop" */
 	const char *directory;     /* where to look for lockstep.yml; NULL: here */
 	const char *project_file;  /* --file; NULL */

@@ -15,6 +15,7 @@ struct relay_context {
 	struct engine *engine;
 	const struct environment *environment;
 	struct relay_stream *streams; /* two a server */
+	struct relay_context *next;
 };
 
 static void emit_lines(struct relay_stream *stream, struct slice bytes)
@@ -132,7 +133,9 @@ int fleet_begin_environment(struct engine *engine, const struct environment *env
 		.engine = engine,
 		.environment = environment,
 		.streams = ARENA_NEW_ARRAY(arena, count * 2, struct relay_stream),
+		.next = engine->relays,
 	};
+	engine->relays = context;
 	for (size_t i = 0; i < count * 2; i++)
 		context->streams[i] = (struct relay_stream){
 			.relay = context,
@@ -213,4 +216,14 @@ bool *servers_of_group(struct arena *arena, const struct environment *environmen
 			break;
 	}
 	return which;
+}
+
+void fleet_relays_close(struct engine *engine)
+{
+	for (struct relay_context *relay = engine->relays; relay; relay = relay->next)
+		for (size_t i = 0; i < relay->environment->servers.count * 2; i++) {
+			mask_stream_free(&relay->streams[i].mask);
+			buf_free(&relay->streams[i].line);
+		}
+	engine->relays = NULL;
 }

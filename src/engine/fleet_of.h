@@ -12,6 +12,9 @@ int fleet_of_environment(struct engine *engine, const struct environment *enviro
 int fleet_begin_environment(struct engine *engine, const struct environment *environment, bool observe,
 			    struct fleet **fleet_out, struct err *err) CHECKED;
 
+/* Frees what passes events on; by engine_close. */
+void fleet_relays_close(struct engine *engine);
+
 /* "deploy@web1:/var/www/shop" and the canonical key of a server. */
 const char *server_label(struct arena *arena, const struct server *server);
 const char *server_key(struct arena *arena, const struct server *server);

@@ -143,6 +143,15 @@ const struct db_migration model_migrations[] = {
 	 " template_digest text not null check (length(template_digest) = 64),"
 	 " primary key (project, environment, position)) strict;"
 	 "create index template_use_template on template_use (template);"},
+
+	{7, "what the search for secrets found in releases",
+	 "create table release_scan ("
+	 " release_digest text primary key check (length(release_digest) = 64),"
+	 " project text not null,"
+	 " rules_digest text not null,"
+	 " findings text not null,"
+	 " scanned_ms integer not null) strict;"
+	 "create index release_scan_project on release_scan (project, rules_digest, scanned_ms);"},
 };
 
 const size_t model_migrations_count = ARRAY_LEN(model_migrations);

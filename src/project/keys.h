@@ -12,6 +12,8 @@ extern const struct key contract_item;	    /* struct contract_key */
 extern const struct key value_source_item;  /* struct value_source */
 extern const struct key scoped_values_item; /* struct scoped_values */
 extern const struct key config_file_item;   /* struct config_file */
+extern const struct key secret_scan_keys[]; /* struct secret_scan */
+const struct node *expand_secret_scan(struct key_decoder *decoder, const struct key *key, const struct node *node);
 extern const struct key value_item;	    /* struct value */
 
 /* Checks used by several tables; all are `check` functions of rows of kind STR. */

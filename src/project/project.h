@@ -139,6 +139,18 @@ struct scoped_values {
 	struct value_list values;
 };
 
+/* Under `secret_scan`. */
+struct allowed_secret {
+	const struct node *node;
+	const char *path, *rule, *owner, *reason, *until; /* rule: NULL for any */
+	int64_t until_ms;				   /* the end of that day */
+};
+struct secret_scan {
+	const struct node *node;
+	LIST_OF(struct allowed_secret) allow;
+	bool off;
+};
+
 enum config_file_kind { FILE_TEMPLATE = 1, FILE_COPY, FILE_ENV, FILE_SUBSTITUTE };
 
 /* Under `files`: what is rendered into each activation. */
@@ -228,6 +240,7 @@ struct project {
 	struct contract env;
 	LIST_OF(struct value_source) values_from; /* level PROJECT */
 	LIST_OF(struct config_file) files;
+	struct secret_scan secret_scan;
 	struct delivery deploy;			  /* project-wide defaults, not interpolated */
 	LIST_OF(struct environment) environments; /* in file order; at least one */
 };

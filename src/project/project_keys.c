@@ -107,5 +107,9 @@ const struct key project_keys[] = {
 	KEY(struct project, files, LIST, .item = &config_file_item, .item_size = sizeof(struct config_file),
 	    .one_is_list = true, .max = 1000,
 	    .text = "config files, rendered into each activation with the values of its environment and server"),
+	KEY(struct project, secret_scan, OBJECT, .keys = secret_scan_keys, .struct_size = sizeof(struct secret_scan),
+	    .type_name = "secret_scan", .expand = expand_secret_scan, .short_schema = "{\"const\": \"none\"}",
+	    .short_text = "`none` looks for nothing", .text = "exceptions from the search for committed secrets",
+	    .more = "A release in which a secret is found is not deployed; `lockstep secret scan` shows what is found."),
 	KEY_END,
 };

@@ -242,6 +242,10 @@ static size_t try_word(struct place *place, size_t at)
 	const char *line_end = memchr(bytes.ptr + at, '\n', MIN(bytes.len - at, (size_t)LINE_LONG));
 	if (!looks_secret(slice_make(bytes.ptr + i, end - i)) || (!line_end && bytes.len - at > LINE_LONG))
 		return 0;
+	/* A known format says more: it is found when its own beginning is reached. */
+	for (size_t r = 0; r < scan_rule_count; r++)
+		if (slice_starts_with(slice_make(bytes.ptr + i, end - i), scan_rules[r].prefix))
+			return i - at;
 	add(place, at, "high-entropy", "a value under a name of a secret", SCAN_ANY,
 	    arena_str(place->findings->arena, name));
 	return end - at;

@@ -128,6 +128,12 @@ int source_list_changes(struct source *source, const char *from, const char *to,
 int source_read_file(struct source *source, const char *hash, const char *path, struct buf *out,
 		     struct err *err) CHECKED;
 
+/* Every content any branch or tag ever held, each once, with one path it stood under;
+ * those longer than `max` bytes are counted in *skipped_out. */
+int source_each_blob(struct source *source, size_t max,
+		     int (*visit)(void *context, const char *path, const char *hash, struct slice bytes, struct err *err),
+		     void *context, uint64_t *skipped_out, struct err *err) CHECKED;
+
 /* Writes the files of a commit into dest_dir (created; must be empty or missing):
  * export-ignore, eol and encodings as the tree's own .gitattributes say, never the
  * user's; submodules with their own mirrors (fetched when a commit is lacking);

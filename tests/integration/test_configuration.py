@@ -306,6 +306,22 @@ def test_import_seals_what_is_secret_and_shows_differences(configured):
     assert not (configured.place().path / ".lockstep").exists()
 
 
+def test_what_a_build_bakes_in_is_put_in_at_deployment(configured):
+    configured.config["env"]["VITE_API_URL"] = {"type": "url"}
+    configured.config["files"].append({"substitute": "public/assets/*.js"})
+    for name in ("dev", "production"):
+        configured.config["environments"][name]["values"]["VITE_API_URL"] = f"https://api.{name}.example.com"
+    configured.save()
+    configured.repo.write("public/assets/app.js", 'fetch("__VITE_API_URL__/orders");\n')
+    configured.repo.write("public/assets/other.js", "let __proto__ = 1;\n").commit("Add scripts")
+    configured.run.ok("deploy", "dev")
+    configured.run.ok("deploy", "production")
+    assert rendered(configured, "web1", "public/assets/app.js") == 'fetch("https://api.dev.example.com/orders");\n'
+    assert rendered(configured, "web2", "public/assets/app.js") == 'fetch("https://api.production.example.com/orders");\n'
+    assert rendered(configured, "web1", "public/assets/other.js") == "let __proto__ = 1;\n"
+    assert configured.place("web1").live.split("-")[1] == configured.place("web2").live.split("-")[1]
+
+
 # --- nothing is left -------------------------------------------------------------------
 
 
