@@ -207,7 +207,9 @@ static size_t try_word(struct place *place, size_t at)
 	bool found = false;
 
 	for (size_t w = 0; w < ARRAY_LEN(words) && !found; w++)
-		found = bytes.len - at > strlen(words[w]) &&
+		/* Letters differ in one bit by case; most places fail at the third. */
+		found = bytes.len - at > strlen(words[w]) && (bytes.ptr[at] | 32) == words[w][0] &&
+			(bytes.ptr[at + 1] | 32) == words[w][1] && (bytes.ptr[at + 2] | 32) == words[w][2] &&
 			strncasecmp(bytes.ptr + at, words[w], strlen(words[w])) == 0;
 	if (!found || place->test_data)
 		return 0;
