@@ -16,9 +16,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { FAILED_KEPT = 2, ASIDE_KEPT = 10 };
+enum { FAILED_KEPT = 2, ASIDE_KEPT = 10, AGENT_KEPT_S = 30 * 86400 };
 
 struct prune {
 	struct session *session;
@@ -270,6 +272,23 @@ static int drop_aside(void *context, const char *name, struct err *err)
 	return tree_remove_at(prune->session->place.private_fd, path, err);
 }
 
+/* Agents of other versions of lockstep: whoever still comes with one brings it again. */
+static int drop_agent(void *context, const char *name, struct err *err)
+{
+	struct prune *prune = context;
+	int private_fd = prune->session->place.private_fd;
+	struct stat st, self;
+
+	(void)err;
+	if (strncmp(name, "agent-", 6) != 0 || fstatat(private_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !S_ISREG(st.st_mode) || st.st_mtime > time(NULL) - AGENT_KEPT_S)
+		return 0;
+	if (stat("/proc/self/exe", &self) == 0 && self.st_dev == st.st_dev && self.st_ino == st.st_ino)
+		return 0;
+	unlinkat(private_fd, name, 0);
+	return 0;
+}
+
 static int prune_all(struct prune *prune, uint64_t keep, struct err *err)
 {
 	struct session *session = prune->session;
@@ -308,6 +327,8 @@ static int prune_all(struct prune *prune, uint64_t keep, struct err *err)
 		return -1;
 	if (dir_each_at(session->place.private_fd, "aside", count_aside, prune, err) ||
 	    dir_each_at(session->place.private_fd, "aside", drop_aside, prune, err))
+		return -1;
+	if (dir_each_at(session->place.private_fd, ".", drop_agent, prune, err))
 		return -1;
 	return dir_each_at(session->place.private_fd, "trash", empty_trash, prune, err);
 }

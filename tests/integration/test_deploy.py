@@ -4,6 +4,7 @@ would see on the server."""
 import os
 import re
 import stat
+import time
 
 import pytest
 from testbed.place import read_tree
@@ -356,3 +357,18 @@ def test_without_its_state_the_laptop_still_knows_what_is_live(shop):
     assert live[7:] in str(shop.run.ok("status", "--json").json)
     shop.run.ok("deploy", "dev")
     assert shop.place().live == live
+
+
+def test_agents_of_long_ago_are_removed(shop):
+    shop.environment("dev", "web1").run.ok("deploy", "dev")
+    place = shop.place()
+    own = place.agents
+    assert len(own) == 1
+    private = place.path / ".lockstep"
+    for name, age in (("agent-" + "0" * 64, 40), ("agent-new.abcdef", 40), ("agent-" + "1" * 64, 3)):
+        (private / name).write_bytes(b"x")
+        os.utime(private / name, (time.time() - age * 86400,) * 2)
+    os.utime(own[0], (time.time() - 90 * 86400,) * 2)
+    shop.repo.write("new.txt", "new").commit("Add a file")
+    shop.run.ok("deploy", "dev")
+    assert place.agents == sorted([*own, private / ("agent-" + "1" * 64)])
