@@ -215,32 +215,51 @@ def goals(results, rtts, agent_peak):
     return found
 
 
-def print_table(results, rtts):
+def print_table(results, rtts, ours_name=Lockstep.name):
+    """Ratios are of each one's time to that of `ours_name`."""
     for scenario, by_rtt in results.items():
         print(f"\n{scenario}")
         print(f"  {'':24}" + "".join(f"{f'{rtt} ms round trip':>34}" for rtt in rtts))
-        names = [kind.name for kind in CONTENDERS if any(kind.name in entry for entry in by_rtt.values())]
-        for name in names:
+        for name in dict.fromkeys(name for entry in by_rtt.values() for name in entry):
             cells = []
             for rtt in rtts:
                 entry = by_rtt.get(str(rtt), {}).get(name)
                 if entry is None:
                     cells.append(f"{'–':>34}")
                     continue
-                ours = by_rtt[str(rtt)].get("lockstep")
+                ours = by_rtt[str(rtt)].get(ours_name)
                 ratio = f"×{entry['seconds'] / ours['seconds']:.2f}" if ours else ""
                 cells.append(f"{entry['seconds']:9.2f} s {ratio:>7} {entry['bytes'] / MB:9.2f} MB  ")
             print(f"  {name:24}" + "".join(f"{cell:>34}" for cell in cells))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def print_goals(reached, absent):
+    print("\ngoals")
+    for text, value, limit, met in reached:
+        print(f"  {'met   ' if met else 'MISSED'}  {text}: {value:.2f}, limit {limit:.2f}")
+    for name, why in absent.items():
+        print(f"  absent: {name} ({why})")
+
+
+def options_parser(description):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--program", default=str(ROOT / "build" / "lockstep"))
     parser.add_argument("--quick", action="store_true", help="one run each, 20 ms only, four servers instead of twenty")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--servers", type=int, default=20)
     parser.add_argument("--rtt", type=int, action="append", help="round trip in ms; may be given again")
     parser.add_argument("--only", action="append", help="a contender, by name; may be given again")
+    return parser
+
+
+def allow_files():
+    """Twenty servers, their proxies and clients need more descriptors than usual."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
+
+
+def main():
+    parser = options_parser(__doc__)
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS))
     options = parser.parse_args()
     if options.quick:
@@ -249,8 +268,7 @@ def main():
     trees = fetch_trees(ROOT / "build" / "bench-cache")
     work = Path(tempfile.mkdtemp(prefix="lockstep-bench-"))
     results, absent, agent_peak = {}, {}, 0
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
+    allow_files()
     try:
         with Fleet(work / "fleet") as fleet:
             bench = Bench(options, fleet, trees, work)
@@ -287,11 +305,7 @@ def main():
         shutil.rmtree(work, ignore_errors=True)
     print_table(results, rtts)
     reached = goals(results, rtts, agent_peak)
-    print("\ngoals")
-    for text, value, limit, met in reached:
-        print(f"  {'met   ' if met else 'MISSED'}  {text}: {value:.2f}, limit {limit:.2f}")
-    for name, why in absent.items():
-        print(f"  absent: {name} ({why})")
+    print_goals(reached, absent)
     out = ROOT / "build" / "bench-results.json"
     out.write_text(json.dumps({
         "old": OLD, "new": NEW, "servers": options.servers, "runs": options.runs, "rtts": rtts,

@@ -6,9 +6,14 @@ if [ "${1:-}" = resolve ]; then
 	compile build-release
 	exec build-release/bench/bench_resolve "${@:2}"
 fi
+part=run
+if [ "${1:-}" = config ]; then
+	part=config
+	shift
+fi
 need build demo bench
 command -v npm >/dev/null || [ -d build/bench-cache/next-14.2.4 ] || need npm
 aarch64_sysroot
 configure build-release gcc --buildtype=release
 compile build-release
-exec /usr/bin/python3 bench/run.py --program build-release/lockstep "$@"
+exec /usr/bin/python3 "bench/$part.py" --program build-release/lockstep "$@"
