@@ -175,7 +175,7 @@ static void check_value_source(struct key_decoder *decoder, const struct key *ke
 	const char *fault = provider->check(url);
 	if (fault) {
 		diags_error(decoder->diags, origin, "an address of %s is wrong: %s", provider->name, fault);
-		diags_hint(decoder->diags, "it is written %s", provider->form);
+		diags_hint(decoder->diags, "it is written %s, such as %s", provider->form, provider->example);
 	}
 }
 

@@ -251,6 +251,7 @@ const struct provider provider_command = {
 	.name = "command",
 	.summary = "what a command prints",
 	.form = "command:COMMAND",
+	.example = "command:op inject -i deploy/production.env.tpl",
 	.more = "Run by `sh` in the folder of `lockstep.yml`; prints lines of a `.env` file, or one JSON "
 		"object of "
 		"texts. It has 20 seconds and 8 MB. Of the environment it gets `PATH`, `HOME`, `USER`, the "

@@ -176,6 +176,7 @@ const struct provider provider_doppler = {
 	.name = "Doppler",
 	.summary = "one config of a Doppler project",
 	.form = "doppler://PROJECT/CONFIG",
+	.example = "doppler://shop/prd",
 	.more = "Reads `DOPPLER_TOKEN` (or `DOPPLER_TOKEN_FILE`): a service token of the config with `read` "
 		"access is "
 		"enough; and `DOPPLER_API_HOST` unless `endpoint:` is given. Dynamic secrets and the three "

@@ -43,6 +43,7 @@ const struct provider provider_dotenv = {
 	.name = ".env file",
 	.summary = "a file of NAME=VALUE lines",
 	.form = "dotenv:PATH",
+	.example = "dotenv:deploy/staging.env",
 	.more = "`dotenv:PATH?interpolate` also replaces `${NAME}` and `${NAME:-text}` by what stands further up in "
 		"the file; otherwise `$` stands for itself. The grammar is in docs/secrets.md.",
 	.local = true,

@@ -358,6 +358,7 @@ const struct provider provider_infisical = {
 	.name = "Infisical",
 	.summary = "one folder of an environment of an Infisical project",
 	.form = "infisical://PROJECT-ID/ENVIRONMENT/PATH",
+	.example = "infisical://6f1c0b2e-3d4a/production/web",
 	.more = "In `keys:`, `FOLDER/KEY` is a secret in a folder below the address. What a folder imports "
 		"is read "
 		"too; its own secrets win, and a name that two imports hold is refused. Personal overrides "

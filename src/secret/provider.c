@@ -127,7 +127,7 @@ int provider_read(const struct provider_call *call, struct provider_entries *out
 	const char *fault = provider->check(slice_of(call->url));
 	if (fault) {
 		err_set(err, ERR_USER, "an address of %s is wrong: %s", provider->name, fault);
-		return err_hint(err, "it is written %s", provider->form);
+		return err_hint(err, "it is written %s, such as %s", provider->form, provider->example);
 	}
 	if (provider->read(call, out, err))
 		return -1;

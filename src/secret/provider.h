@@ -64,6 +64,7 @@ struct provider {
 	const char *name;    /* "HashiCorp Vault (KV version 2)" */
 	const char *summary; /* one line for the reference page */
 	const char *form;    /* of its address: "vault://MOUNT/PATH" */
+	const char *example; /* an address that could be: "vault://kv/shop/production" */
 	const char *more;    /* Markdown for the reference page: variables read, permissions needed */
 	bool keeps_versions; /* an earlier value can be had again by its version */
 	bool runs_code;      /* needs an administrator's leave in a server */

@@ -81,6 +81,7 @@ const struct provider provider_sealed = {
 	.name = "sealed file",
 	.summary = "a file of this repository: names in clear, values sealed with a key per environment",
 	.form = "sealed:PATH",
+	.example = "sealed:deploy/staging.sealed",
 	.more = "Written by `lockstep secret set`, `edit` and `rotate`. The key is taken from `LOCKSTEP_KEY_<ENV>` (the path "
 		"of a key file, `fd:N`, or the key), else from the state folder; names need none. See docs/secrets.md.",
 	.local = true,

@@ -191,6 +191,7 @@ const struct provider provider_secretsmanager = {
 	.name = "AWS Secrets Manager",
 	.summary = "one secret of AWS Secrets Manager: a JSON object of several variables, or one value",
 	.form = "secretsmanager://NAME[?region=REGION]",
+	.example = "secretsmanager://shop/production",
 	.more = "A JSON object gives a variable for each of its keys; anything else is one variable, called "
 		"like the last "
 		"part of the secret's name. Permissions: `secretsmanager:GetSecretValue`, and `kms:Decrypt` "

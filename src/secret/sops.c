@@ -502,6 +502,7 @@ const struct provider provider_sops = {
 	.name = "SOPS file",
 	.summary = "a YAML, JSON or .env file encrypted with SOPS and age",
 	.form = "sops:PATH",
+	.example = "sops:deploy/production.enc.yaml",
 	.more = "Names need no key. Values need the age program, and the identity in `SOPS_AGE_KEY_FILE`, "
 		"`SOPS_AGE_KEY` or "
 		"`~/.config/sops/age/keys.txt`. Keys in deeper maps are called `db/password` and need "

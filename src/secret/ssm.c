@@ -193,6 +193,7 @@ const struct provider provider_ssm = {
 	.name = "AWS Parameter Store",
 	.summary = "parameters below a path of AWS Systems Manager",
 	.form = "ssm:///PATH/[?region=REGION]",
+	.example = "ssm:///shop/production/?region=eu-west-1",
 	.more = "Everything below the path is read; a parameter's variable is what follows the path, so "
 		"those in deeper "
 		"folders need `keys`. `String` and `StringList` are plain, `SecureString` is secret. "

@@ -477,6 +477,7 @@ const struct provider provider_vault = {
 	.name = "HashiCorp Vault (KV version 2)",
 	.summary = "secrets of a Vault server's key-value engine, version 2",
 	.form = "vault://MOUNT/PATH",
+	.example = "vault://kv/shop/production",
 	.more = "`vault://MOUNT/PATH/`, with a slash at its end, means all secrets below a path. In `keys:`, "
 		"`PATH#KEY` is a key of a secret below the address.\n\n"
 		"Reads `VAULT_ADDR` (unless `endpoint:` is given), `VAULT_NAMESPACE`, `VAULT_CACERT`, and "
