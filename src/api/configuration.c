@@ -47,15 +47,15 @@ static int run_diff(struct engine *engine, const json_t *in, json_t **out, struc
 	size_t count = json_array_size(list);
 	const char **names = ARENA_NEW_ARRAY(&engine->arena, count, const char *);
 	const char *version = input_str(in, "version");
-	bool all = input_flag(in, "all");
+	const struct compare_options options = { .all = input_flag(in, "all"), .names_only = input_flag(in, "names") };
 
 	for (size_t i = 0; i < count; i++)
 		names[i] = json_string_value(json_array_get(list, i));
 	if (count == 1)
-		return config_compare_version(engine, names[0], version, all, out, err);
+		return config_compare_version(engine, names[0], version, options.all, out, err);
 	if (version)
 		return err_set(err, ERR_USER, "--version goes with one environment: it is compared with what it is now");
-	return config_compare(engine, names, count, all, out, err);
+	return config_compare(engine, names, count, &options, out, err);
 }
 
 static const struct operation_key diff_keys[] = {
@@ -63,6 +63,7 @@ static const struct operation_key diff_keys[] = {
 	  .text = "two or more environments; or one, which is compared with what it ran with last" },
 	{ "version", OPERATION_STRING, .value = "CONFIG", .text = "with one environment: a config set or deployment of its history" },
 	{ "all", OPERATION_FLAG, .text = "also what is the same" },
+	{ "names", OPERATION_FLAG, .text = "ask providers for names only: what is there and what is missing" },
 };
 
 const struct operation operation_config_diff = {

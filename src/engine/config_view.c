@@ -122,6 +122,7 @@ struct column {
 
 struct cell {
 	bool present, secret;
+	bool unread; /* only its name was asked for */
 	const char *fingerprint; /* comparable within one run */
 	struct slice text;	 /* of what is no secret */
 	size_t scoped;		 /* groups and servers with a value of their own */
@@ -161,6 +162,7 @@ static struct cell cell_of(struct engine *engine, const struct column *column, c
 	cell.present = true;
 	cell.secret = value->secret;
 	cell.fingerprint = arena_strdup(&engine->arena, hex);
+	cell.unread = !secret_present(value->value);
 	cell.text = value->secret ? slice_make(NULL, 0) : secret_reveal(value->value);
 	return cell;
 }
@@ -197,17 +199,18 @@ static const char **all_names(struct engine *engine, const struct column *column
 	return names;
 }
 
-/* same | expected | different | missing: how one row stands, and whether a person has
+/* same | present (only names were asked for) | expected | different | missing: how one row stands, and whether a person has
  * to look at it. */
 static const char *judge(const struct contract_key *key, const struct column *columns,
 			 const struct cell *cells, size_t count, bool versions, bool *bad_out)
 {
 	size_t present = 0;
-	bool equal = true, required_but_missing = false, scoped = false;
+	bool equal = true, required_but_missing = false, scoped = false, unread = false;
 	const struct cell *first = NULL;
 
 	for (size_t i = 0; i < count; i++) {
 		scoped = scoped || cells[i].scoped;
+		unread = unread || cells[i].unread;
 		if (!cells[i].present) {
 			required_but_missing = required_but_missing || !key ||
 					       contract_requires(key, columns[i].environment);
@@ -226,6 +229,8 @@ static const char *judge(const struct contract_key *key, const struct column *co
 		*bad_out = required_but_missing && !scoped && (!versions || present == 0);
 		return *bad_out || versions ? "missing" : "expected";
 	}
+	if (unread)
+		return "present";
 	if (versions)
 		return equal ? "same" : "different";
 	if (key && key->unique) {
@@ -251,7 +256,8 @@ static json_t *row_json(const char *name, const struct contract_key *key, const 
 						      "present", cells[i].present, "value",
 						      !cells[i].present
 							      ? json_null()
-							      : shown_value(cells[i].text, cells[i].secret),
+						      : cells[i].unread ? json_string("(there)")
+									: shown_value(cells[i].text, cells[i].secret),
 						      "scoped", (json_int_t)cells[i].scoped));
 	}
 	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:o}", "variable", name, "state", state, "bad", bad,
@@ -276,8 +282,8 @@ static json_t *compare(struct engine *engine, const struct column *columns, size
 			cells[i] = cell_of(engine, &columns[i], names[n], key);
 		const char *state = judge(declared, columns, cells, count, versions, &bad);
 		bad_count += bad;
-		same += strcmp(state, "same") == 0;
-		if (all || bad || strcmp(state, "same") != 0)
+		same += strcmp(state, "same") == 0 || strcmp(state, "present") == 0;
+		if (all || bad || (strcmp(state, "same") != 0 && strcmp(state, "present") != 0))
 			json_array_append_new(
 				rows, row_json(names[n], declared, columns, cells, count, state, bad));
 	}
@@ -289,8 +295,8 @@ static json_t *compare(struct engine *engine, const struct column *columns, size
 	return out;
 }
 
-int config_compare(struct engine *engine, const char *const *names, size_t count, bool all, json_t **out,
-		   struct err *err)
+int config_compare(struct engine *engine, const char *const *names, size_t count,
+		   const struct compare_options *options, json_t **out, struct err *err)
 {
 	struct column *columns = ARENA_NEW_ARRAY(&engine->arena, count, struct column);
 	AUTO(safe_close) struct safe *safe = safe_open();
@@ -302,14 +308,14 @@ int config_compare(struct engine *engine, const char *const *names, size_t count
 		columns[i].label = columns[i].environment = names[i];
 		result = project_find_environment(engine->project, names[i], &environment, err);
 		if (result == 0)
-			configuration_begin(engine, environment, false, &columns[i].configuration);
+			configuration_begin(engine, environment, options->names_only, &columns[i].configuration);
 	}
 	for (size_t i = 0; i < count && result == 0; i++)
 		result = configuration_finish(&columns[i].configuration, err);
 	if (result == 0 && configuration_history_keys(engine, safe, &keys, err))
 		result = -1;
 	if (result == 0)
-		*out = compare(engine, columns, count, false, all, secret_reveal(keys.fingerprint));
+		*out = compare(engine, columns, count, false, options->all, secret_reveal(keys.fingerprint));
 	for (size_t i = 0; i < count; i++)
 		configuration_close(&columns[i].configuration);
 	return result;

@@ -10,8 +10,12 @@ int config_explain(struct engine *engine, const char *environment, const char *n
 		   struct err *err) CHECKED;
 /* Keys × environments as they are now. `exit` 9 when something is missing or different
  * that the contract does not expect to be. */
-int config_compare(struct engine *engine, const char *const *environments, size_t count, bool all,
-		   json_t **out, struct err *err) CHECKED;
+struct compare_options {
+	bool all;	 /* also what is the same */
+	bool names_only; /* no provider is asked for values: only what is there and what is missing */
+};
+int config_compare(struct engine *engine, const char *const *environments, size_t count,
+		   const struct compare_options *options, json_t **out, struct err *err) CHECKED;
 /* One environment now against a version it ran with (`version`: digest, deployment, or
  * NULL for the newest). */
 int config_compare_version(struct engine *engine, const char *environment, const char *version, bool all,

@@ -240,6 +240,14 @@ def test_config_diff_shows_what_is_missing(configured):
     assert "for-production" not in result.out
 
 
+def test_config_diff_by_names_asks_nobody_for_values(configured):
+    result = configured.run.ok("config", "diff", "dev", "production", "--names", "--all")
+    assert "(there)" in result.out and "***" not in result.out
+    write(configured, "deploy/dev.env", "OTHER=1\n")
+    result = configured.run("config", "diff", "dev", "production", "--names")
+    assert result.code == 9 and "missing" in result.out
+
+
 def test_config_history_and_what_changed_since(configured):
     configured.run.ok("deploy", "dev")
     write(configured, "deploy/dev.env", "DB_PASSWORD=another\n")
