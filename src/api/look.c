@@ -209,7 +209,19 @@ static struct check_request check_of(struct engine *engine, const struct environ
 	for (size_t i = 0; i < delivery->reload.count; i++)
 		if (server_in_group(server, delivery->reload.items[i].group))
 			reloads[count++] = delivery->reload.items[i].text;
+	const char **owners = ARENA_NEW_ARRAY(&engine->arena, environment->files.count, const char *);
+	const char **groups = ARENA_NEW_ARRAY(&engine->arena, environment->files.count, const char *);
+	size_t owner_count = 0, group_count = 0;
+	for (size_t i = 0; i < environment->files.count; i++) {
+		const struct config_file *file = &environment->files.items[i];
+		if (file->owner)
+			owners[owner_count++] = file->owner;
+		if (file->group)
+			groups[group_count++] = file->group;
+	}
 	return (struct check_request){
+		.owners = { owners, owner_count },
+		.groups = { groups, group_count },
 		.user = delivery->user,
 		.link_mode = delivery->link == LINK_COPY ? "copy" : "auto",
 		.reloads = { reloads, count },

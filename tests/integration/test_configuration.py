@@ -230,6 +230,16 @@ def test_a_rendered_file_edited_by_hand_is_told_without_its_content(configured):
     assert len(aside) == 1 and "added by hand" in aside[0].read_text()
 
 
+def test_server_check_says_when_a_file_cannot_be_given_to_its_group(configured):
+    configured.config["files"][0]["group"] = "no-such-group"
+    configured.save()
+    result = configured.run("server", "check", "dev")
+    assert result.code != 0 and "no-such-group" in result.out + result.err
+    refused = configured.run("deploy", "dev")
+    assert refused.code != 0 and "no-such-group" in refused.err
+    assert configured.place().live is None
+
+
 def test_config_diff_shows_what_is_missing(configured):
     write(configured, "deploy/dev.env", "DB_PASSWORD=a\nSENTRY_DSN=x\n")
     result = configured.run("config", "diff", "dev", "production")
