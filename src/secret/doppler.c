@@ -4,6 +4,7 @@
  *	GET /v3/configs/config/secrets/download   https://docs.doppler.com/reference/secrets-download
  *
  * Dynamic secrets are left out: reading one would make a new lease each time. */
+#include "secret/decode.h"
 #include "secret/remote.h"
 
 #include <stdlib.h>
@@ -139,20 +140,47 @@ static int take_values(struct doppler *doppler, const json_t *json, struct provi
 	return 0;
 }
 
+static int address_read(struct doppler *doppler, struct err *err)
+{
+	const struct provider_call *call = doppler->call;
+	struct slice rest = slice_skip(slice_of(call->url), strlen("doppler://"));
+
+	if (call->version)
+		return err_set(err, ERR_USER, "%s: Doppler gives out only the latest values", call->url);
+	doppler->project = address_decode(call->arena, slice_cut(&rest, '/'));
+	doppler->config = address_decode(call->arena, rest);
+	ASSERT(doppler->project && doppler->config); /* check() has seen it */
+	return 0;
+}
+
+static int take_answer(struct doppler *doppler, struct slice body, struct provider_entries *out,
+		       struct err *err)
+{
+	AUTO(json_free) json_t *json = NULL;
+
+	if (answer_parse(doppler->remote.what, body, &json, err))
+		return -1;
+	return doppler->call->names_only ? take_names(doppler, json, out, err)
+					 : take_values(doppler, json, out, err);
+}
+
+int doppler_decode(const struct provider_call *call, const char *what, struct slice body,
+		   struct provider_entries *out, struct err *err)
+{
+	struct doppler doppler = {.call = call, .remote.what = what};
+
+	return address_read(&doppler, err) ? -1 : take_answer(&doppler, body, out, err);
+}
+
 static int read_doppler(const struct provider_call *call, struct provider_entries *out, struct err *err)
 {
 	AUTO(doppler_close) struct doppler doppler = {.call = call};
 	AUTO(http_answer_free) struct http_answer answer = {0};
-	AUTO(json_free) json_t *json = NULL;
-	struct slice rest = slice_skip(slice_of(call->url), strlen("doppler://"));
 	const char *host = getenv("DOPPLER_API_HOST");
 	struct secret token;
 
-	if (call->version)
-		return err_set(err, ERR_USER, "%s: Doppler gives out only the latest values", call->url);
-	doppler.project = address_decode(call->arena, slice_cut(&rest, '/'));
-	doppler.config = address_decode(call->arena, rest);
-	if (remote_open(&doppler.remote, call, "Doppler", "DOPPLER_API_HOST", host && *host ? host : HOST,
+	if (address_read(&doppler, err) ||
+	    remote_open(&doppler.remote, call, "Doppler", "DOPPLER_API_HOST", host && *host ? host : HOST,
 			err) ||
 	    credential_find(call, "DOPPLER_TOKEN", &token, err))
 		return -1;
@@ -165,8 +193,7 @@ static int read_doppler(const struct provider_call *call, struct provider_entrie
 		return -1;
 	if (answer.status != 200)
 		return refuse(&doppler, &answer, err);
-	if (remote_parse(&doppler.remote, &answer, &json, err) ||
-	    (call->names_only ? take_names(&doppler, json, out, err) : take_values(&doppler, json, out, err)))
+	if (take_answer(&doppler, buf_slice(&answer.body), out, err))
 		return -1;
 	return provider_map_entries(call, out, err);
 }

@@ -9,6 +9,7 @@
  *
  * A person's own overrides are never read: they would look like drift. */
 #include "base/map.h"
+#include "secret/decode.h"
 #include "secret/remote.h"
 
 #include <stdlib.h>
@@ -299,9 +300,13 @@ static int take_secrets(struct infisical *infisical, const json_t *list, const c
 	return 0;
 }
 
-static int take_answer(struct infisical *infisical, const json_t *json, struct provider_entries *out,
+static int take_answer(struct infisical *infisical, struct slice body, struct provider_entries *out,
 		       struct err *err)
 {
+	AUTO(json_free) json_t *json = NULL;
+
+	if (answer_parse(infisical->remote.what, body, &json, err))
+		return -1;
 	const json_t *secrets = json_object_get(json, "secrets"), *imports = json_object_get(json, "imports");
 	size_t count = json_array_size(secrets), i;
 	json_t *import;
@@ -329,11 +334,18 @@ static int take_answer(struct infisical *infisical, const json_t *json, struct p
 	return 0;
 }
 
+int infisical_decode(const struct provider_call *call, const char *what, struct slice body,
+		     struct provider_entries *out, struct err *err)
+{
+	struct infisical infisical = {.call = call, .remote.what = what, .token_from = "INFISICAL_TOKEN"};
+
+	return address_read(&infisical, err) ? -1 : take_answer(&infisical, body, out, err);
+}
+
 static int read_infisical(const struct provider_call *call, struct provider_entries *out, struct err *err)
 {
 	AUTO(infisical_close) struct infisical infisical = {.call = call};
 	AUTO(http_answer_free) struct http_answer answer = {0};
-	AUTO(json_free) json_t *json = NULL;
 	struct provider_call at = *call;
 	const char *variable = getenv("INFISICAL_API_URL");
 
@@ -348,7 +360,7 @@ static int read_infisical(const struct provider_call *call, struct provider_entr
 		return -1;
 	if (answer.status != 200)
 		return refuse(&infisical, &answer, err);
-	if (remote_parse(&infisical.remote, &answer, &json, err) || take_answer(&infisical, json, out, err))
+	if (take_answer(&infisical, buf_slice(&answer.body), out, err))
 		return -1;
 	return provider_map_entries(call, out, err);
 }

@@ -96,17 +96,22 @@ int remote_send(struct remote *remote, const char *method, const char *path, str
 	return http_send(remote->call->arena, &spec, answer, err);
 }
 
-int remote_parse(const struct remote *remote, const struct http_answer *answer, json_t **out, struct err *err)
+int answer_parse(const char *what, struct slice body, json_t **out, struct err *err)
 {
-	if (json_parse_secret(buf_slice(&answer->body), "its answer", PROVIDER_BODY_MAX, out, err)) {
-		err_wrap(err, "%s", remote->what);
+	if (json_parse_secret(body, "its answer", PROVIDER_BODY_MAX, out, err)) {
+		err_wrap(err, "%s", what);
 		err->code = ERR_NETWORK; /* nothing the user wrote is wrong */
 		return err_hint(err, "is something else listening there, or a proxy in between?");
 	}
 	if (json_is_object(*out))
 		return 0;
 	json_free(out);
-	return err_set(err, ERR_NETWORK, "%s: its answer is not a JSON object", remote->what);
+	return err_set(err, ERR_NETWORK, "%s: its answer is not a JSON object", what);
+}
+
+int remote_parse(const struct remote *remote, const struct http_answer *answer, json_t **out, struct err *err)
+{
+	return answer_parse(remote->what, buf_slice(&answer->body), out, err);
 }
 
 int remote_refuse(const struct remote *remote, const struct http_answer *answer, const char *about,

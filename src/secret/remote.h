@@ -34,7 +34,8 @@ int remote_add_bearer(struct remote *remote, struct secret token, struct err *er
 /* `path` begins with "/" and is escaped. `body` empty: a GET (or `method`). */
 int remote_send(struct remote *remote, const char *method, const char *path, struct slice body,
 		struct http_answer *answer, struct err *err) CHECKED;
-/* The answer's body, which must be a JSON object. */
+/* An answer's body, which must be a JSON object. */
+int answer_parse(const char *what, struct slice body, json_t **out, struct err *err) CHECKED;
 int remote_parse(const struct remote *remote, const struct http_answer *answer, json_t **out,
 		 struct err *err) CHECKED;
 /* For statuses that mean the same everywhere (429, 5xx, redirects, anything not thought

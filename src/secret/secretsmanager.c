@@ -1,5 +1,6 @@
 /* The provider `secretsmanager:`: AWS Secrets Manager. */
 #include "secret/aws.h"
+#include "secret/decode.h"
 #include "secret/list.h"
 
 static const struct aws_service service = {
@@ -97,24 +98,13 @@ static int add_whole(struct reading *reading, const char *text, const struct pro
 	return safe_put(reading->call->safe, slice_of(text), &reading->out->items->value, err);
 }
 
-static int read_value(struct reading *reading, struct err *err)
+static int take_value(struct reading *reading, const json_t *answer, struct err *err)
 {
 	const struct provider_call *call = reading->call;
-	AUTO(json_free) json_t *input = json_pack("{s:s}", "SecretId", reading->secret);
-	AUTO(json_free) json_t *answer = NULL;
 	AUTO(json_free) json_t *members = NULL;
 	struct err ignored = ERR_INIT;
 	const char *text, *version = NULL;
 
-	if (call->version)
-		json_object_set_new(input, "VersionId", json_string(call->version));
-	const char *needed =
-		arena_printf(call->arena,
-			     "secretsmanager:GetSecretValue on arn:aws:secretsmanager:%s:*:secret:%s-*, and "
-			     "kms:Decrypt where it has a key of its own",
-			     reading->session.identity.region, reading->secret);
-	if (aws_send(&reading->session, "GetSecretValue", input, reading->secret, needed, &answer, err))
-		return -1;
 	json_get_str(answer, "VersionId", &version);
 	reading->out->version = arena_strdup(call->arena, version);
 	struct provider_entry like = {
@@ -131,21 +121,31 @@ static int read_value(struct reading *reading, struct err *err)
 	return is_object ? add_members(reading, members, &like, err) : add_whole(reading, text, &like, err);
 }
 
-/* The service tells nothing of the keys in a secret without its value: where the call
- * says which keys there are, only the secret itself is asked for. */
-static int describe(struct reading *reading, struct err *err)
+static int read_value(struct reading *reading, struct err *err)
 {
 	const struct provider_call *call = reading->call;
 	AUTO(json_free) json_t *input = json_pack("{s:s}", "SecretId", reading->secret);
 	AUTO(json_free) json_t *answer = NULL;
+
+	if (call->version)
+		json_object_set_new(input, "VersionId", json_string(call->version));
+	const char *needed =
+		arena_printf(call->arena,
+			     "secretsmanager:GetSecretValue on arn:aws:secretsmanager:%s:*:secret:%s-*, and "
+			     "kms:Decrypt where it has a key of its own",
+			     reading->session.identity.region, reading->secret);
+	return aws_send(&reading->session, "GetSecretValue", input, reading->secret, needed, &answer, err) ||
+			       take_value(reading, answer, err)
+		       ? -1
+		       : 0;
+}
+
+static int take_description(struct reading *reading, const json_t *answer, struct err *err)
+{
+	const struct provider_call *call = reading->call;
 	const char *version, *current = NULL;
 	json_t *stages;
 
-	const char *needed = arena_printf(
-		call->arena, "secretsmanager:DescribeSecret on arn:aws:secretsmanager:%s:*:secret:%s-*",
-		reading->session.identity.region, reading->secret);
-	if (aws_send(&reading->session, "DescribeSecret", input, reading->secret, needed, &answer, err))
-		return -1;
 	if (aws_time(json_object_get(answer, "DeletedDate")))
 		return err_set(err, ERR_NOT_FOUND, "secretsmanager://%s is being deleted", reading->secret);
 	json_object_foreach(json_object_get(answer, "VersionIdsToStages"), version,
@@ -168,14 +168,51 @@ static int describe(struct reading *reading, struct err *err)
 	return 0;
 }
 
+/* The service tells nothing of the keys in a secret without its value: where the call
+ * says which keys there are, only the secret itself is asked for. */
+static int describe(struct reading *reading, struct err *err)
+{
+	AUTO(json_free) json_t *input = json_pack("{s:s}", "SecretId", reading->secret);
+	AUTO(json_free) json_t *answer = NULL;
+	const char *needed = arena_printf(
+		reading->call->arena, "secretsmanager:DescribeSecret on arn:aws:secretsmanager:%s:*:secret:%s-*",
+		reading->session.identity.region, reading->secret);
+
+	return aws_send(&reading->session, "DescribeSecret", input, reading->secret, needed, &answer, err) ||
+			       take_description(reading, answer, err)
+		       ? -1
+		       : 0;
+}
+
+static void address_read(struct reading *reading, struct slice *region)
+{
+	struct slice secret;
+
+	ASSERT(secret_of(slice_of(reading->call->url), &secret, region)); /* check() has seen it */
+	reading->secret = arena_str(reading->call->arena, secret);
+}
+
+int secretsmanager_decode(const struct provider_call *call, const char *what, struct slice body,
+			  struct provider_entries *out, struct err *err)
+{
+	struct reading reading = {.call = call, .out = out, .session.what = what};
+	AUTO(json_free) json_t *answer = NULL;
+	struct slice region;
+
+	address_read(&reading, &region);
+	if (json_parse_secret(body, what, PROVIDER_BODY_MAX, &answer, err))
+		return -1;
+	return call->names_only && call->mapping_count ? take_description(&reading, answer, err)
+						       : take_value(&reading, answer, err);
+}
+
 static int read_secretsmanager(const struct provider_call *call, struct provider_entries *out,
 			       struct err *err)
 {
 	struct reading reading = {.call = call, .out = out};
-	struct slice secret, region;
+	struct slice region;
 
-	secret_of(slice_of(call->url), &secret, &region);
-	reading.secret = arena_str(call->arena, secret);
+	address_read(&reading, &region);
 	int status = aws_session_open(&reading.session, call, &service,
 				      region.ptr ? arena_str(call->arena, region) : NULL, err);
 	if (status == 0)

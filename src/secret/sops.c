@@ -14,6 +14,7 @@
 #include "codec/aes_gcm.h"
 #include "codec/sha512.h"
 #include "doc/yaml.h"
+#include "secret/decode.h"
 #include "secret/list.h"
 
 #include <fcntl.h>
@@ -48,6 +49,7 @@ struct reading {
 	struct provider_entries *out;
 	size_t room;
 	uint8_t key[AES_GCM_KEY_LEN];
+	bool has_key; /* no need of age */
 	struct sha512_stream sum;
 };
 
@@ -387,7 +389,7 @@ static int key_decrypt(struct reading *reading, struct slice armoured, bool *ope
 static int key_obtain(struct reading *reading, struct err *err)
 {
 	const struct metadata *metadata = &reading->metadata;
-	bool opened = false;
+	bool opened = reading->has_key;
 
 	if (metadata->key_groups)
 		return err_set(err, ERR_USER, "SOPS: %s: key groups (Shamir's sharing) are not read here",
@@ -473,28 +475,46 @@ static int read_lines(struct reading *reading, struct slice text, struct err *er
 	return walk_lines(reading, text, true, err);
 }
 
+static int take_file(struct reading *reading, struct slice text, struct err *err)
+{
+	struct provider_entries *out = reading->out;
+	int64_t changed_ms = 0;
+
+	sha512_init(&reading->sum);
+	if (slice_ends_with(slice_of(reading->shown), ".env") ? read_lines(reading, text, err)
+							      : read_tree(reading, text, err))
+		return -1;
+	if (!reading->call->names_only && check_sum(reading, err))
+		return -1;
+	if (clock_parse_iso(reading->metadata.modified, &changed_ms))
+		for (size_t i = 0; i < out->count; i++)
+			out->items[i].changed_ms = changed_ms;
+	return 0;
+}
+
+int sops_decode(const struct provider_call *call, const uint8_t key[AES_GCM_KEY_LEN], struct slice text,
+		struct provider_entries *out, struct err *err)
+{
+	struct reading reading = {.call = call, .out = out, .has_key = true};
+
+	provider_file_of(call, &reading.shown);
+	memcpy(reading.key, key, sizeof(reading.key));
+	int status = take_file(&reading, text, err);
+	wipe_bytes(&reading.key, sizeof(reading.key));
+	return status;
+}
+
 static int read_sops(const struct provider_call *call, struct provider_entries *out, struct err *err)
 {
 	AUTO(buf_wipe_free) struct buf text = BUF_SECRET(PROVIDER_BODY_MAX);
 	struct reading reading = {.call = call, .out = out};
-	int64_t changed_ms = 0;
 
 	provider_file_of(call, &reading.shown);
 	if (provider_read_file(call, "SOPS", &text, err))
 		return -1;
-	sha512_init(&reading.sum);
-	int status = slice_ends_with(slice_of(reading.shown), ".env")
-			     ? read_lines(&reading, buf_slice(&text), err)
-			     : read_tree(&reading, buf_slice(&text), err);
-	if (status == 0 && !call->names_only)
-		status = check_sum(&reading, err);
+	int status = take_file(&reading, buf_slice(&text), err);
 	wipe_bytes(&reading.key, sizeof(reading.key));
-	if (status)
-		return -1;
-	if (clock_parse_iso(reading.metadata.modified, &changed_ms))
-		for (size_t i = 0; i < out->count; i++)
-			out->items[i].changed_ms = changed_ms;
-	return provider_map_entries(call, out, err);
+	return status ? -1 : provider_map_entries(call, out, err);
 }
 
 const struct provider provider_sops = {

@@ -1,5 +1,6 @@
 /* The provider `ssm:`: AWS Systems Manager Parameter Store. */
 #include "secret/aws.h"
+#include "secret/decode.h"
 #include "secret/list.h"
 
 enum { PAGE_SIZE = 10, NAMES_A_CALL = 10 }; /* the most the service takes */
@@ -166,14 +167,33 @@ static int read_versions(struct reading *reading, struct err *err)
 	return 0;
 }
 
+static void address_read(struct reading *reading, struct slice *region)
+{
+	struct slice path;
+
+	ASSERT(path_of(slice_of(reading->call->url), &path, region)); /* check() has seen it */
+	reading->path = arena_printf(reading->call->arena, "%.*s%s", SLICE_ARG(path),
+				     slice_ends_with(path, "/") ? "" : "/");
+}
+
+int ssm_decode(const struct provider_call *call, const char *what, struct slice body,
+	       struct provider_entries *out, struct err *err)
+{
+	struct reading reading = {.call = call, .out = out, .session.what = what};
+	AUTO(json_free) json_t *answer = NULL;
+	struct slice region;
+
+	address_read(&reading, &region);
+	return json_parse_secret(body, what, PROVIDER_BODY_MAX, &answer, err) || add_all(&reading, answer, err) ? -1
+														: 0;
+}
+
 static int read_ssm(const struct provider_call *call, struct provider_entries *out, struct err *err)
 {
 	struct reading reading = {.call = call, .out = out};
-	struct slice path, region;
+	struct slice region;
 
-	path_of(slice_of(call->url), &path, &region);
-	reading.path =
-		arena_printf(call->arena, "%.*s%s", SLICE_ARG(path), slice_ends_with(path, "/") ? "" : "/");
+	address_read(&reading, &region);
 	struct aws_session *session = &reading.session;
 	if (aws_session_open(session, call, &service, region.ptr ? arena_str(call->arena, region) : NULL,
 			     err))

@@ -8,6 +8,7 @@
  *
  * Not here: version 1 of the engine, writing. */
 #include "base/map.h"
+#include "secret/decode.h"
 #include "secret/remote.h"
 
 #include <stdlib.h>
@@ -353,6 +354,25 @@ static int take_entries(struct vault *vault, const char *path, const char *below
 	return 0;
 }
 
+static int take_answer(struct vault *vault, const char *path, const char *below, const char *about,
+		       struct slice body, struct provider_entries *out, struct err *err)
+{
+	AUTO(json_free) json_t *json = NULL;
+
+	if (answer_parse(vault->remote.what, body, &json, err))
+		return -1;
+	/* The page shows the names' answer without the usual `data` around it. */
+	const json_t *data = json_object_get(json, "data");
+	const json_t *holder = data || !vault->call->names_only ? data : json;
+	const json_t *names = json_object_get(holder, vault->call->names_only ? "subkeys" : "data");
+	if (!json_is_object(names)) {
+		err_set(err, ERR_NETWORK, "%s: %s: its answer is not that of a key-value engine, version 2",
+			vault->remote.what, about);
+		return err_hint(err, "`vault secrets list -detailed` shows the version of each engine");
+	}
+	return take_entries(vault, path, below, names, json_object_get(holder, "metadata"), out, err);
+}
+
 /* `below` is put before the names (see take_entries). */
 static int read_secret(struct vault *vault, const char *path, const char *below, struct provider_entries *out,
 		       struct err *err)
@@ -360,7 +380,6 @@ static int read_secret(struct vault *vault, const char *path, const char *below,
 	const char *kind = vault->call->names_only ? "subkeys" : "data";
 	const char *query = vault->call->names_only ? "?depth=1" : "";
 	AUTO(http_answer_free) struct http_answer answer = {0};
-	AUTO(json_free) json_t *json = NULL;
 	AUTO(buf_free) struct buf about = BUF_INIT(8192);
 
 	buf_put_printable(&about, slice_of(arena_printf(vault->call->arena, "%s/%s", vault->mount, path)));
@@ -375,18 +394,7 @@ static int read_secret(struct vault *vault, const char *path, const char *below,
 		return err_wrap(err, "%s", buf_str(&about));
 	if (answer.status != 200)
 		return refuse(vault, &answer, "read", kind, path, buf_str(&about), err);
-	if (remote_parse(&vault->remote, &answer, &json, err))
-		return -1;
-	/* The page shows the names' answer without the usual `data` around it. */
-	const json_t *data = json_object_get(json, "data");
-	const json_t *holder = data || !vault->call->names_only ? data : json;
-	const json_t *names = json_object_get(holder, vault->call->names_only ? "subkeys" : "data");
-	if (!json_is_object(names)) {
-		err_set(err, ERR_NETWORK, "%s: %s: its answer is not that of a key-value engine, version 2",
-			vault->remote.what, buf_str(&about));
-		return err_hint(err, "`vault secrets list -detailed` shows the version of each engine");
-	}
-	return take_entries(vault, path, below, names, json_object_get(holder, "metadata"), out, err);
+	return take_answer(vault, path, below, buf_str(&about), buf_slice(&answer.body), out, err);
 }
 
 static int read_folder(struct vault *vault, const char *path, int depth, struct provider_entries *out,
@@ -470,6 +478,14 @@ static int read_vault(const struct provider_call *call, struct provider_entries 
 	if (vault.secrets_read != 1)
 		out->version = NULL; /* each has its own */
 	return status;
+}
+
+int vault_decode(const struct provider_call *call, const char *what, struct slice body,
+		 struct provider_entries *out, struct err *err)
+{
+	struct vault vault = {.call = call, .remote.what = what};
+
+	return address_read(&vault, err) ? -1 : take_answer(&vault, vault.path, "", vault.path, body, out, err);
 }
 
 const struct provider provider_vault = {

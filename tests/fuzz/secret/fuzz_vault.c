@@ -1,0 +1,13 @@
+/* An address and any bytes as what Vault's key-value engine answers. */
+#include "answer.h"
+
+static int decode(const struct provider_call *call, struct slice body, struct provider_entries *out,
+		  struct err *err)
+{
+	return vault_decode(call, "it", body, out, err);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	return try_input(decode, "vault", data, size);
+}
