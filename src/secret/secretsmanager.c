@@ -174,9 +174,10 @@ static int describe(struct reading *reading, struct err *err)
 {
 	AUTO(json_free) json_t *input = json_pack("{s:s}", "SecretId", reading->secret);
 	AUTO(json_free) json_t *answer = NULL;
-	const char *needed = arena_printf(
-		reading->call->arena, "secretsmanager:DescribeSecret on arn:aws:secretsmanager:%s:*:secret:%s-*",
-		reading->session.identity.region, reading->secret);
+	const char *needed =
+		arena_printf(reading->call->arena,
+			     "secretsmanager:DescribeSecret on arn:aws:secretsmanager:%s:*:secret:%s-*",
+			     reading->session.identity.region, reading->secret);
 
 	return aws_send(&reading->session, "DescribeSecret", input, reading->secret, needed, &answer, err) ||
 			       take_description(reading, answer, err)

@@ -184,8 +184,10 @@ int ssm_decode(const struct provider_call *call, const char *what, struct slice 
 	struct slice region;
 
 	address_read(&reading, &region);
-	return json_parse_secret(body, what, PROVIDER_BODY_MAX, &answer, err) || add_all(&reading, answer, err) ? -1
-														: 0;
+	return json_parse_secret(body, what, PROVIDER_BODY_MAX, &answer, err) ||
+			       add_all(&reading, answer, err)
+		       ? -1
+		       : 0;
 }
 
 static int read_ssm(const struct provider_call *call, struct provider_entries *out, struct err *err)

@@ -485,7 +485,8 @@ int vault_decode(const struct provider_call *call, const char *what, struct slic
 {
 	struct vault vault = {.call = call, .remote.what = what};
 
-	return address_read(&vault, err) ? -1 : take_answer(&vault, vault.path, "", vault.path, body, out, err);
+	return address_read(&vault, err) ? -1
+					 : take_answer(&vault, vault.path, "", vault.path, body, out, err);
 }
 
 const struct provider provider_vault = {

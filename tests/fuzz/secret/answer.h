@@ -18,8 +18,8 @@ static inline void check_entries(const struct provider_call *call, const struct 
 	}
 }
 
-static inline void try_answer(decode_fn decode, struct slice url,
-			      struct slice body, bool names_only, const struct provider_mapping *mapping)
+static inline void try_answer(decode_fn decode, struct slice url, struct slice body, bool names_only,
+			      const struct provider_mapping *mapping)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(safe_close) struct safe *safe = safe_open();
