@@ -210,6 +210,8 @@ int value_from_json(const struct provider_call *call, const json_t *json, const 
 {
 	AUTO(buf_wipe_free) struct buf text = BUF_SECRET(SECRET_MAX);
 
+	if (!json)
+		return err_set(err, ERR_NETWORK, "%s: the answer holds no value for it", place);
 	if (json_is_null(json))
 		return err_set(err, ERR_USER, "%s has no value there (null)", place);
 	if (json_is_string(json)) {

@@ -54,7 +54,7 @@ void credential_put_json(struct buf *out, const char *first, struct secret first
 			 struct secret second_value);
 
 /* A JSON value as a variable's text: text as it is, numbers and booleans as written,
- * maps and lists as JSON; null is an error. `place` for errors. */
+ * maps and lists as JSON; null, and NULL, are errors. `place` for errors. */
 int value_from_json(const struct provider_call *call, const json_t *json, const char *place,
 		    struct secret *out, struct err *err) CHECKED;
 /* "2018-03-22T02:24:06.945319214Z", with or without the fraction; 0 when it is no such text. */

@@ -45,6 +45,8 @@ static const struct {
 	 "lacks "
 	 "`Read Value`"},
 	{"infisical/hidden", infisical_decode, true, "DB", NULL},
+	{"infisical/no-value", infisical_decode, false, NULL,
+	 "infisical://6f1c/production/#DB: the answer holds no value for it"},
 	{"infisical/no-list", infisical_decode, false, NULL, "it: its answer holds no list of secrets"},
 	{"ssm/page", ssm_decode, false, "DB=x db/KEY=x", NULL},
 	{"ssm/page", ssm_decode, true, "DB db/KEY", NULL},
