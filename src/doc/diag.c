@@ -75,6 +75,13 @@ void diags_warning(struct diags *diags, struct origin origin, const char *format
 	va_end(args);
 }
 
+void diags_hide_line(struct diags *diags, struct origin origin)
+{
+	if (diags->hidden_count < DIAGS_HIDDEN_MAX)
+		diags->hidden[diags->hidden_count] = origin;
+	diags->hidden_count++;
+}
+
 void diags_hint(struct diags *diags, const char *format, ...)
 {
 	if (!diags->last)
@@ -165,7 +172,15 @@ static const struct origin *named_at(const struct origin *origin)
 	return origin->file && origin->file->named_at.file ? &origin->file->named_at : NULL;
 }
 
-void diag_print(const struct diag *diag, struct buf *out)
+static bool is_hidden(const struct diags *diags, struct origin origin)
+{
+	for (size_t i = 0; i < MIN(diags->hidden_count, (size_t)DIAGS_HIDDEN_MAX); i++)
+		if (diags->hidden[i].file == origin.file && diags->hidden[i].line == origin.line)
+			return true;
+	return diags->hidden_count > DIAGS_HIDDEN_MAX;
+}
+
+static void diag_print(const struct diags *diags, const struct diag *diag, struct buf *out)
 {
 	const struct origin *origin = &diag->origin;
 	if (origin->line)
@@ -175,7 +190,7 @@ void diag_print(const struct diag *diag, struct buf *out)
 	if (diag->severity == DIAG_WARNING)
 		buf_puts(out, "warning: ");
 	buf_printf(out, "%s\n", diag->text);
-	if (origin->line)
+	if (origin->line && !is_hidden(diags, *origin))
 		print_source_line(origin, out);
 	if (diag->hint)
 		buf_printf(out, "  %s\n", diag->hint);
@@ -186,7 +201,7 @@ void diag_print(const struct diag *diag, struct buf *out)
 void diags_print(const struct diags *diags, struct buf *out)
 {
 	for (size_t i = 0; i < diags->count; i++)
-		diag_print(&diags->items[i], out);
+		diag_print(diags, &diags->items[i], out);
 	if (diags->dropped)
 		buf_printf(out, "and %zu more\n", diags->dropped);
 }

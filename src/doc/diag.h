@@ -37,7 +37,7 @@ struct diag {
 	const char *hint; /* what to do; NULL when there is nothing useful to say */
 };
 
-enum { DIAGS_MAX = 100 };
+enum { DIAGS_MAX = 100, DIAGS_HIDDEN_MAX = 100 };
 
 struct diags {
 	struct arena *arena; /* texts live here */
@@ -46,6 +46,8 @@ struct diags {
 	size_t errors;	   /* all of them, also those beyond the cap */
 	size_t dropped;	   /* beyond the cap */
 	struct diag *last; /* what diags_hint speaks of; NULL when it was not taken */
+	struct origin hidden[DIAGS_HIDDEN_MAX]; /* lines that hold a secret */
+	size_t hidden_count;			/* more than fit: no line is shown */
 };
 
 #define DIAGS_INIT(arena_pointer) ((struct diags){.arena = (arena_pointer)})
@@ -57,11 +59,13 @@ int diags_verror(struct diags *diags, struct origin origin, const char *format, 
 void diags_warning(struct diags *diags, struct origin origin, const char *format, ...) PRINTF(3, 4);
 /* Gives the diagnostic added last its hint. */
 void diags_hint(struct diags *diags, const char *format, ...) PRINTF(2, 3);
+/* The line at `origin` holds what must not be shown: no diagnostic about that line
+ * prints it, also one that was added before, or is about something else there. */
+void diags_hide_line(struct diags *diags, struct origin origin);
 
 /* By file, line and column; those that stand nowhere come last. */
 void diags_sort(struct diags *diags);
-/* One diagnostic, or all of them, as drawn above. */
-void diag_print(const struct diag *diag, struct buf *out);
+/* All of them, as drawn above. */
 void diags_print(const struct diags *diags, struct buf *out);
 /* When there are errors: sorts, fills err (ERR_USER, "<what> is refused: 3
  * mistakes", the first ones with their positions) and returns -1; else 0. */

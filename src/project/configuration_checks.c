@@ -126,6 +126,7 @@ static void check_values(struct checker *checker, const struct environment *envi
 			diags_hint(checker->diags,
 				   "`lockstep secret set %s %s` seals it; then change it where it is used",
 				   environment->name, value->name);
+			diags_hide_line(checker->diags, origin);
 			continue;
 		}
 		const char *fault = value_type_fault(key, slice_of(value->text));

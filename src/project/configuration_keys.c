@@ -98,6 +98,8 @@ static void check_contract_key(struct key_decoder *decoder, const struct key *ke
 	struct contract_key *declared = base;
 	(void)key;
 
+	if (declared->secret && declared->fallback)
+		diags_hide_line(decoder->diags, node_key_origin(node, "default"));
 	if (!declared->required.node && !declared->fallback)
 		declared->required.everywhere = true;
 	if ((declared->type == VALUE_ENUM) != (declared->one_of.count > 0)) {

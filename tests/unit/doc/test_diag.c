@@ -50,6 +50,25 @@ static void the_line_is_shown_with_a_caret(void **state)
 		       "  did you mean `right`?\n");
 }
 
+static void a_line_with_a_secret_is_never_shown(void **state)
+{
+	(void)state;
+	diags_error(diags, at(2, 2), "about something else on that line");
+	diags_error(diags, at(1, 1), "on another");
+	diags_error(diags, at(2, 5), "a secret");
+	diags_hide_line(diags, at(2, 5));
+	assert_printed("f.yml:2:2: about something else on that line\n"
+		       "f.yml:1:1: on another\n"
+		       "     1 | a: 1\n"
+		       "       | ^\n"
+		       "f.yml:2:5: a secret\n");
+	for (int i = 0; i < DIAGS_HIDDEN_MAX; i++)
+		diags_hide_line(diags, at(9, 1));
+	AUTO(buf_free) struct buf out = BUF_INIT(KIB(64));
+	diags_print(diags, &out);
+	assert_null(strstr(buf_str(&out), "|"));
+}
+
 static void foreign_text_cannot_forge_a_terminal(void **state)
 {
 	(void)state;
@@ -116,6 +135,7 @@ int main(void)
 		TEST(the_line_is_shown_with_a_caret), TEST(foreign_text_cannot_forge_a_terminal),
 		TEST(order_is_by_position),	      TEST(warnings_alone_refuse_nothing),
 		TEST(the_same_mistake_is_told_once),  TEST(the_list_has_an_end),
+		TEST(a_line_with_a_secret_is_never_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ static void check_row(const struct row *row, const struct dotenv_options *option
 	}
 	assert_int_equal(failed, -1);
 	AUTO(buf_free) struct buf text = BUF_INIT(10000);
-	diag_print(&diags.items[0], &text);
+	diags_print(&diags, &text);
 	struct slice rest = buf_slice(&text);
 	struct slice first = slice_cut(&rest, '\n');
 	if (!slice_is(first, row->error))
