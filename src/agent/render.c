@@ -128,8 +128,11 @@ static int take_kept(struct preparation *p, const struct own_entry *entry, struc
 		return -1;
 	struct rendered *file = &p->rendered[p->rendered_count - 1];
 	kept_name(p->config_from, &entry->entry.digest, path);
-	if (file_read_at(private_fd, path, &file->content, err))
+	if (file_read_at(private_fd, path, &file->content, err)) {
+		if (err->code == ERR_NOT_FOUND)
+			return err_set(err, ERR_NOT_FOUND, "%s: .lockstep/%s is gone", file->path.ptr, path);
 		return err_wrap(err, "%s", file->path.ptr);
+	}
 	digest_of(buf_slice(&file->content), &digest);
 	if (!digest_equal(&digest, &entry->entry.digest))
 		return err_set(err, ERR_NOT_FOUND, "%s: what was kept of it is damaged", file->path.ptr);
@@ -144,15 +147,11 @@ static int take_all_kept(struct preparation *p, struct err *err)
 	struct own_manifest own;
 	struct stat st;
 
-	snprintf(path, sizeof(path), "rendered/%s", p->config_from);
-	if (fstatat(place->private_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-		/* It had none. A rollback to an activation that is gone heals from others. */
-		snprintf(path, sizeof(path), "manifests/%s", p->config_from);
-		return !p->config_from_asked ||
-				       fstatat(place->private_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0
-			       ? 0
-			       : err_set(err, ERR_NOT_FOUND, "there is no such activation");
-	}
+	snprintf(path, sizeof(path), "manifests/%s", p->config_from);
+	/* A rollback to an activation that is gone heals from others. */
+	if (fstatat(place->private_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return p->config_from_asked ? err_set(err, ERR_NOT_FOUND, "there is no such activation") : 0;
+	/* Its manifest says what it had, whether that was kept or not. */
 	if (own_load(place, p->config_from, &arena, &p->manifest, &own, err))
 		return -1;
 	for (size_t i = 0; i < own.count; i++)
