@@ -249,13 +249,15 @@ static bool is_shell_name(struct slice name)
  * the values come before that word, a line each: sudo drops the environment, and a
  * command line is for everybody to read. Secrets come behind it, and are handed on
  * through a pipe which that user made and may therefore open by name. (`read` takes
- * nothing that is behind its line.) */
+ * nothing that is behind its line.) What fills that pipe is not waited for: a process
+ * that the command leaves behind may hold the other end and never read it. */
 static const char as_us[] = "read -r go || exit 126; exec /bin/sh -c \"$1\" </dev/null";
 static const char as_other[] =
 	"lockstep_nl='\n'; while IFS= read -r lockstep_line; do "
 	"[ \"$lockstep_line\" = LOCKSTEP_GO ] && break; eval \"$lockstep_line\"; done; "
 	"[ \"$lockstep_line\" = LOCKSTEP_GO ] || exit 126; [ \"$LOCKSTEP_SECRETS_FD\" ] || exec /bin/sh -c "
-	"\"$1\" </dev/null; cat | { exec 3<&0 </dev/null; exec /bin/sh -c \"$1\"; }";
+	"\"$1\" </dev/null; exec 4<&0; { cat <&4 4<&- 2>/dev/null & } | "
+	"{ exec 3<&0 </dev/null 4<&-; exec /bin/sh -c \"$1\"; }";
 /* A pipe takes so much at once, so that writing never waits; it is made larger for more. */
 enum { PIPE_USUAL = 60 << 10, WORDS_MAX = (60 << 10) + COMMAND_SECRETS_MAX };
 

@@ -217,6 +217,14 @@ static void a_rollback_brings_the_configuration_of_its_time(void **state)
 		0);
 	assert_answer(c, MSG_REFUSED, client_prepare(c, "d9", one, arena_printf(&w->arena, "from=%s", then)));
 	assert_non_null(strstr(client_get(c, "text"), then));
+	abandon(c, "d9");
+	/* So is what is gone altogether: it would come back without its configuration. */
+	assert_int_equal(system(arena_printf(&w->arena, "rm -r %s/.lockstep/rendered/%s", w->place, then)), 0);
+	assert_answer(c, MSG_REFUSED, client_prepare(c, "d10", one, arena_printf(&w->arena, "from=%s", then)));
+	assert_int_equal(client_get_u64(c, "code"), ERR_NOT_FOUND);
+	assert_non_null(strstr(client_get(c, "text"), "is gone"));
+	abandon(c, "d10");
+	assert_text(w, "current/.env", "SECRET=canary-first");
 	client_end(c);
 }
 
@@ -541,6 +549,20 @@ static void secrets_reach_commands_by_descriptor(void **state)
 			assert_int_equal(client_get_u64(c, "status"), 7);
 			assert_string_equal(buf_str(&c->output), read_it ? "180000\n" : "");
 		}
+	}
+	/* What the command leaves behind holds the descriptor and never reads it. */
+	if (geteuid() == 0 && getpwnam("nobody")) {
+		char *large = arena_alloc(&w->arena, 180001);
+		memset(large, 'y', 180000);
+		int64_t begun = clock_mono_ms();
+		assert_answer(c, MSG_RAN,
+			      client_ask(c, MSG_RUN,
+					 "deployment=d1 point=after_live index=4 dir=place as=nobody "
+					 "secret_env=L=%s timeout_ms=20000 "
+					 "command=sleep%%2015%%20>/dev/null%%202>&1&%%20exit%%207",
+					 large));
+		assert_int_equal(client_get_u64(c, "status"), 7);
+		assert_true(clock_mono_ms() - begun < 10000);
 	}
 	/* Sealed: a command cannot change what the next reads. */
 	assert_answer(c, MSG_RAN,
