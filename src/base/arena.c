@@ -133,6 +133,13 @@ char *arena_printf(struct arena *arena, const char *format, ...)
 	return text;
 }
 
+void arena_wipe_free(struct arena *arena)
+{
+	for (struct arena_block *block = arena->head; block; block = block->next)
+		explicit_bzero(block->bytes, block->used);
+	arena_free(arena);
+}
+
 void arena_free(struct arena *arena)
 {
 	struct arena_block *block = arena->head;

@@ -24,6 +24,7 @@ struct slice arena_slice(struct arena *arena, struct slice s);
 char *arena_printf(struct arena *arena, const char *format, ...) PRINTF(2, 3);
 char *arena_vprintf(struct arena *arena, const char *format, va_list args);
 void arena_free(struct arena *arena); /* also a cleanup function; the arena may be used again */
+void arena_wipe_free(struct arena *arena); /* the same for one that held a secret */
 
 #define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
 #define ARENA_NEW_ARRAY(arena, count, type) ((type *)arena_array((arena), (count), sizeof(type)))

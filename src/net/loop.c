@@ -341,6 +341,8 @@ static void read_done(uv_stream_t *stream, ssize_t got, const uv_buf_t *room)
 		if (!process->detached)
 			(is_output ? process->on_stdout : process->on_stderr)(
 				process->context, slice_make(room->base, (size_t)got));
+		/* It may have been a key. */
+		explicit_bzero(room->base, (size_t)got);
 		return;
 	}
 	uv_read_stop(stream);

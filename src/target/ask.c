@@ -100,6 +100,17 @@ static void progress_take(struct link *link, const struct record *record)
 
 /* --- the greeting, and what follows LEASED ------------------------------------------ */
 
+/* Not into the link's arena: link_close wipes it where it stands. */
+static void config_key_take(struct link *link, const struct record *record)
+{
+	struct slice key = record_get(record, "config_key");
+	char *to = link->state.hello.config_key;
+
+	explicit_bzero(to, sizeof(link->state.hello.config_key));
+	if (key.len == CONFIG_KEY_HEX_LEN)
+		memcpy(to, key.ptr, key.len);
+}
+
 static int hello_take(struct link *link, const struct record *record, struct err *err)
 {
 	struct server_hello *hello = &link->state.hello;
@@ -123,7 +134,7 @@ static int hello_take(struct link *link, const struct record *record, struct err
 	hello->system = link_text(link, record, "system");
 	hello->arch = link_text(link, record, "arch");
 	hello->ssh_address = link_text(link, record, "ssh_address");
-	hello->config_key = link_text(link, record, "config_key");
+	config_key_take(link, record);
 	return 0;
 }
 
@@ -296,7 +307,7 @@ static void leased_take(struct link *link, const struct record *record)
 	link->state.hello.next = lease->next;
 	link->state.hello.place_id = lease->place_id;
 	link->state.hello.fresh = false;
-	link->state.hello.config_key = link_text(link, record, "config_key");
+	config_key_take(link, record);
 	/* Another deployment may have ended while we waited. */
 	struct slice live;
 	if (record_need(record, "live", &live, &(struct err){0}) == 0)

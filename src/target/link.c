@@ -241,7 +241,7 @@ static int frame_take(struct link *link, const struct frame *frame, struct err *
 	if (talk_from_agent(&link->talk, frame->type, frame->payload.len, err) < 0)
 		return -1;
 	const struct message_kind *kind = message_kind_find(frame->type);
-	AUTO(arena_free) struct arena scratch = ARENA_INIT;
+	AUTO(arena_wipe_free) struct arena scratch = ARENA_INIT; /* of HELLO: the config key */
 	struct record record = {0};
 	if (!kind->is_data && record_parse(&scratch, frame->payload, &record, err) < 0)
 		return -1;
@@ -467,7 +467,7 @@ struct link *link_make(struct loop *loop, const struct link_options *options)
 	link->status = LINK_CONNECTING;
 	link->step = "connect";
 	link->relay_fd = -1;
-	link->seen = BUF_INIT(BOOTSTRAP_NOISE_MAX * 4);
+	link->seen = BUF_SECRET(BOOTSTRAP_NOISE_MAX * 4); /* may end with the greeting */
 	link->errors = BUF_INIT(LINK_STDERR_MAX + 1);
 	link->relay_out = BUF_INIT(LINK_RELAY_QUEUE_MAX);
 	frame_decoder_init(&link->decoder);
@@ -565,6 +565,7 @@ void link_close(struct link **link)
 	mem_free_ptr(&old->activations);
 	mem_free_ptr(&old->needed);
 	arena_free(&old->arena);
+	explicit_bzero(&old->state.hello.config_key, sizeof(old->state.hello.config_key));
 	mem_free_ptr(&old);
 }
 

@@ -38,7 +38,7 @@ struct server_hello {
 	const char *user, *host, *system, *arch, *ssh_address;
 	/* The key config sets of this environment are named with, 64 hex digits; "" when the
 	 * server has none. A secret: never in logs, events, pages or --json. */
-	const char *config_key;
+	char config_key[CONFIG_KEY_HEX_LEN + 1];
 };
 
 /* As MSG_ACTIVATION. */
