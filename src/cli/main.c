@@ -7,7 +7,8 @@
 #include "cli/value.h"
 
 #include "base/log.h"
-#include "seal/secret.h"
+#include "seal/key_file.h"
+#include "seal/mask.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -108,6 +109,8 @@ static int run(const struct args *args, struct progress *progress, const struct 
 		failed = value_read_input(operation, args->input, &err);
 	if (!failed)
 		failed = operation->run(&engine, args->input, &result, &err);
+	if (failed)
+		mask_err(engine.events.mask, &err);
 	progress_finish(progress);
 	int64_t wanted = 0;
 	int code = failed ? (err.code ? (int)err.code : ERR_INTERNAL)
@@ -139,6 +142,7 @@ int main(int argc, char **argv)
 	struct err err = ERR_INIT;
 
 	secret_harden_process();
+	key_file_take_variables();
 	log_setup("lockstep");
 	signal(SIGPIPE, SIG_IGN);
 	int failed = args_parse(&arena, argc, argv, &args, &err);

@@ -250,14 +250,16 @@ static json_t *row_json(const char *name, const struct contract_key *key, const 
 	json_t *list = json_array();
 	bool secret = key && key->secret;
 
-	for (size_t i = 0; i < count; i++) {
+	/* Also what was plain in an earlier version, or is elsewhere: it may still be in use. */
+	for (size_t i = 0; i < count; i++)
 		secret = secret || cells[i].secret;
+	for (size_t i = 0; i < count; i++) {
 		json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:I}", "column", columns[i].label,
 						      "present", cells[i].present, "value",
 						      !cells[i].present
 							      ? json_null()
 						      : cells[i].unread ? json_string("(there)")
-									: shown_value(cells[i].text, cells[i].secret),
+									: shown_value(cells[i].text, secret),
 						      "scoped", (json_int_t)cells[i].scoped));
 	}
 	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:o}", "variable", name, "state", state, "bad", bad,

@@ -106,9 +106,12 @@ static int pin(struct configuration *configuration, const struct config_entry_li
 	configuration->pinned = safe_open();
 	for (size_t i = 0; i < entries->count; i++) {
 		const struct config_entry *entry = &entries->items[i];
+		const struct contract_key *key =
+			contract_find(&configuration->engine->project->env, slice_of(entry->name));
 		candidates[i] = (struct candidate){
 			.name = entry->name,
-			.secret = entry->secret,
+			/* It may have become one since. */
+			.secret = entry->secret || (key && key->secret),
 			.level = level_of_name(entry->level),
 			.scope = entry->scope,
 			.place = entry->place,
@@ -116,7 +119,7 @@ static int pin(struct configuration *configuration, const struct config_entry_li
 		};
 		if (value_of(configuration, entry, keys, &candidates[i].value, err))
 			return -1;
-		if (entry->secret)
+		if (candidates[i].secret)
 			event_mask(&configuration->engine->events, candidates[i].value);
 	}
 	candidates_sort(candidates, entries->count);

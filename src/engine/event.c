@@ -33,7 +33,10 @@ static void mask_json(struct mask *mask, json_t *json)
 		AUTO(buf_free) struct buf text = BUF_INIT(EVENT_LINE_MAX);
 		struct slice plain = slice_make(json_string_value(json), json_string_length(json));
 		mask_text(mask, plain, &text);
-		if (!text.overflow && !slice_equal(buf_slice(&text), plain))
+		/* What is too long to be masked is not shown. */
+		if (text.overflow)
+			json_string_set_nocheck(json, MASK_TEXT);
+		else if (!slice_equal(buf_slice(&text), plain))
 			json_string_setn_nocheck(json, buf_str(&text), text.len);
 	}
 	json_array_foreach(json, index, value)

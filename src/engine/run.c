@@ -69,9 +69,21 @@ int run_reconnect(struct run *run, struct err *err)
 	return -1;
 }
 
+/* What goes into a journal says no more than what people are shown. */
+static const char *masked(struct run *run, const char *text)
+{
+	AUTO(buf_free) struct buf out = BUF_INIT(64 << 10);
+
+	if (!text)
+		return NULL;
+	mask_text(run->engine->events.mask, slice_of(text), &out);
+	return arena_strdup(&run->engine->arena, out.overflow ? MASK_TEXT : buf_str(&out));
+}
+
 int run_decide(struct run *run, const char *decision, const char *why, struct err *err)
 {
-	const struct decide_request request = { .deployment = run->deployment, .decision = decision, .why = why };
+	const struct decide_request request = { .deployment = run->deployment, .decision = decision,
+						.why = masked(run, why) };
 
 	return fleet_decide(run->fleet, run->decision_server, &request, err);
 }
@@ -146,7 +158,7 @@ int run_record(struct run *run, const char *event, const char *text, struct err 
 	values[0] = run->deployment;
 	values[1] = run->by;
 	values[2] = strcmp(event, "verified") == 0 ? run->receipt : NULL;
-	values[3] = text;
+	values[3] = masked(run, text);
 	for (size_t i = 0; i < run->count; i++)
 		each[i] = (struct record_request){
 			.event = event,

@@ -85,6 +85,11 @@ static size_t borrowed_count;
 static struct safe *borrowed_safe;
 static pthread_mutex_t borrowed_mutex = PTHREAD_MUTEX_INITIALIZER;
 
+static bool names_file(struct slice text)
+{
+	return slice_starts_with(text, "/") || slice_starts_with(text, "./") || slice_starts_with(text, "../");
+}
+
 static int read_variable(const char *name, char *value, struct safe *safe, struct seal_key *out, struct err *err)
 {
 	struct slice text = slice_of(value);
@@ -96,7 +101,7 @@ static int read_variable(const char *name, char *value, struct safe *safe, struc
 		AUTO(close_fd) int fd = (int)number;
 		return read_key(fd, name, safe, out, err);
 	}
-	if (slice_starts_with(text, "/") || slice_starts_with(text, "./") || slice_starts_with(text, "../"))
+	if (names_file(text))
 		return read_key_file(value, safe, out, err) ? err_wrap(err, "%s", name) : 0;
 	if (seal_key_parse(safe, text, out, err)) {
 		err_set(err, ERR_USER, "%s holds no key", name);
@@ -106,6 +111,42 @@ static int read_variable(const char *name, char *value, struct safe *safe, struc
 	/* /proc/PID/environ shows these bytes, and children would inherit them. */
 	explicit_bzero(value, text.len);
 	return 0;
+}
+
+static int borrow(const char *name, char *value, struct err *err)
+{
+	if (!borrowed_safe)
+		borrowed_safe = safe_open();
+	if (borrowed_count == BORROWED_MAX || strlen(name) >= sizeof(borrowed->variable))
+		return err_set(err, ERR_USER, "%s: too many keys from variables", name);
+	struct borrowed *entry = &borrowed[borrowed_count];
+	if (read_variable(name, value, borrowed_safe, &entry->key, err))
+		return -1;
+	snprintf(entry->variable, sizeof(entry->variable), "%.127s", name);
+	borrowed_count++;
+	return 0;
+}
+
+void key_file_take_variables(void)
+{
+	extern char **environ;
+	struct err ignored = ERR_INIT;
+
+	for (char **at = environ; *at; at++) {
+		struct slice value = slice_of(*at), name = slice_cut(&value, '=');
+		char variable[KEY_PATH_MAX];
+		uint64_t number;
+		if (!slice_starts_with(name, "LOCKSTEP_KEY_") || !value.len || name.len >= sizeof(variable))
+			continue;
+		if (slice_starts_with(value, "fd:")) {
+			if (slice_to_u64(slice_skip(value, 3), &number) && number > 2 && number <= INT32_MAX)
+				fcntl((int)number, F_SETFD, FD_CLOEXEC);
+			continue;
+		}
+		snprintf(variable, sizeof(variable), "%.*s", SLICE_ARG(name));
+		if (!names_file(value))
+			(void)!borrow(variable, *at + name.len + 1, &ignored);
+	}
 }
 
 /* 1: the variable gives one; 0: it is not set. */
@@ -122,15 +163,8 @@ static int load_borrowed(const char *environment, struct safe *safe, struct seal
 	char *value = getenv(name);
 	if (!value || !*value)
 		return 0;
-	if (!borrowed_safe)
-		borrowed_safe = safe_open();
-	if (borrowed_count == BORROWED_MAX || strlen(name) >= sizeof(borrowed->variable))
-		return err_set(err, ERR_USER, "%s: too many keys from variables", name);
-	struct borrowed *entry = &borrowed[borrowed_count];
-	if (read_variable(name, value, borrowed_safe, &entry->key, err))
+	if (borrow(name, value, err))
 		return -1;
-	snprintf(entry->variable, sizeof(entry->variable), "%.127s", name);
-	borrowed_count++;
 	return load_borrowed(environment, safe, out, err);
 }
 

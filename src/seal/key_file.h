@@ -29,6 +29,11 @@ int key_file_save(const char *home, const char *project, const char *environment
 /* This machine's own key, made when there is none. */
 int key_file_machine(const char *home, struct safe *safe, struct seal_key *out, struct err *err) CHECKED;
 
+/* Takes the keys that stand in variables themselves out of the environment, and closes
+ * descriptors that variables name to the programs we start (ssh, git, an editor). Called
+ * once, by main, before there are threads; what is wrong is said when it is needed. */
+void key_file_take_variables(void);
+
 /* "LOCKSTEP_KEY_PRODUCTION"; `out` holds KEY_PATH_MAX bytes. */
 void key_file_variable(const char *environment, char *out);
 /* Where the current key of an environment is or would be. */

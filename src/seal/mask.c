@@ -56,17 +56,20 @@ void mask_close(struct mask **mask)
 
 /* ---- forms of a value ---- */
 
-/* The form that stands at the end of mask->bytes from `start` on. */
-static void add_needle(struct mask *mask, size_t start)
+static void add_needle_at(struct mask *mask, size_t start, size_t len)
 {
-	size_t len = mask->bytes.len - start;
-
 	if (mask->count == mask->cap) {
 		mask->cap = MAX(mask->cap * 2, (size_t)16);
 		mask->needles = mem_grow(mask->needles, mask->cap, sizeof(*mask->needles));
 	}
 	mask->needles[mask->count++] = (struct needle){.offset = start, .len = len};
 	mask->sorted = false;
+}
+
+/* The form that stands at the end of mask->bytes from `start` on. */
+static void add_needle(struct mask *mask, size_t start)
+{
+	add_needle_at(mask, start, mask->bytes.len - start);
 }
 
 static void drop(struct mask *mask, size_t start)
@@ -119,6 +122,24 @@ static void add_base64(struct mask *mask, struct slice value, size_t before, con
 		drop(mask, start);
 	else
 		add_needle(mask, start);
+}
+
+/* As the programs base64 and openssl print what is longer than a line of theirs. */
+static void add_base64_lines(struct mask *mask, struct slice value, const char *last_two, size_t width)
+{
+	size_t start = mask->bytes.len;
+
+	if (value.len * 4 / 3 <= width)
+		return;
+	add_base64(mask, value, 0, last_two);
+	if (mask->bytes.len == start)
+		return;
+	/* The whole was added for its length only; its lines are needles of their own. */
+	size_t len = mask->bytes.len - start;
+	mask->count--;
+	for (size_t at = 0; at < len; at += width)
+		if (MIN(width, len - at) >= ENCODED_MIN)
+			add_needle_at(mask, start + at, MIN(width, len - at));
 }
 
 static void add_hex(struct mask *mask, struct slice value, const char *digits)
@@ -273,8 +294,33 @@ bool mask_worthy(struct slice value)
 	return others || digits >= NUMBER_MIN;
 }
 
+/* Each of `characters` as the text at its place. */
+static void add_replaced(struct mask *mask, struct slice value, const char *characters, const char *const *texts)
+{
+	size_t start = mask->bytes.len;
+
+	if (!holds_any(value, characters))
+		return;
+	for (size_t i = 0; i < value.len; i++) {
+		const char *found = value.ptr[i] ? strchr(characters, value.ptr[i]) : NULL;
+		if (found)
+			buf_puts(&mask->bytes, texts[found - characters]);
+		else
+			buf_putc(&mask->bytes, value.ptr[i]);
+	}
+	add_encoded(mask, start, value);
+}
+
 void mask_add(struct mask *mask, struct slice value)
 {
+	/* PHP, Python, Go, and what leaves quotes as they are outside of attributes. */
+	static const char *const html[][5] = {
+		{"&amp;", "&lt;", "&gt;", "&quot;", "&#039;"},
+		{"&amp;", "&lt;", "&gt;", "&quot;", "&#x27;"},
+		{"&amp;", "&lt;", "&gt;", "&#34;", "&#39;"},
+		{"&amp;", "&lt;", "&gt;", "\"", "'"},
+	};
+
 	if (!mask_worthy(value))
 		return;
 	add_plain(mask, value);
@@ -282,8 +328,16 @@ void mask_add(struct mask *mask, struct slice value)
 		add_base64(mask, value, before, "+/");
 		add_base64(mask, value, before, "-_");
 	}
+	for (size_t width = 64; width <= 76; width += 12) {
+		add_base64_lines(mask, value, "+/", width);
+		add_base64_lines(mask, value, "-_", width);
+	}
 	add_hex(mask, value, "0123456789abcdef");
 	add_hex(mask, value, "0123456789ABCDEF");
+	add_replaced(mask, value, "'", (const char *const[]){"'\\''"});
+	add_replaced(mask, value, "'", (const char *const[]){"'\"'\"'"});
+	for (size_t i = 0; i < ARRAY_LEN(html); i++)
+		add_replaced(mask, value, "&<>\"'", html[i]);
 	add_all_percent(mask, value);
 	add_all_json(mask, value);
 	/* A program may print a key line by line. */

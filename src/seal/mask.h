@@ -2,9 +2,10 @@
  * One mask holds all values of a command; any number of texts and streams use it.
  *
  * Masked are, of each value: itself; each of its lines; base64 (both alphabets, also
- * in the middle of a longer text); hexadecimal; percent encoding as common libraries
- * write it; what JSON makes of it. Of all that stand at one place the longest is
- * taken.
+ * in the middle of a longer text, and of the value alone in lines of 64 or 76);
+ * hexadecimal; percent encoding as common libraries write it; what JSON and HTML make
+ * of it; how shells print it in single quotes (`set -x`). Of all that stand at one place
+ * the longest is taken.
  *
  * Not masked, since they would blank out everything: values shorter than MASK_MIN,
  * booleans and their like, and short numbers (mask_worthy). */

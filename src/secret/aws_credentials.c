@@ -261,7 +261,7 @@ static int find_in_container(const struct provider_call *call, struct aws_identi
 	const char *url = relative ? arena_printf(call->arena, CONTAINER_HOST "%s", relative) : full;
 	/* The token must not go to whatever host a variable names over a plain connection:
 	 * the same hosts as in the tools of AWS (loopback, ECS, EKS). */
-	if (slice_starts_with(slice_of(url), "http://") && !http_url_is_loopback(url) &&
+	if (!slice_starts_with(slice_of(url), "https://") && !http_url_is_loopback(url) &&
 	    !slice_starts_with(slice_of(url), CONTAINER_HOST "/") &&
 	    !slice_starts_with(slice_of(url), "http://169.254.170.23/") &&
 	    !slice_starts_with(slice_of(url), "http://[fd00:ec2::23]/"))

@@ -289,6 +289,9 @@ int sealed_file_put(struct arena *arena, struct sealed_file *file, const struct 
 		add_item(arena, file, (struct sealed_value){.name = arena_strdup(arena, name)});
 	}
 	struct sealed_value *item = &file->items[at];
+	if (item->version >= INT64_MAX)
+		return err_set(err, ERR_USER, "%s: no version comes after %llu", name,
+			       (unsigned long long)item->version);
 	item->version++;
 	item->changed_ms = now_ms;
 	seal_item(arena, file, key, value, item);

@@ -270,6 +270,22 @@ def test_config_history_and_what_changed_since(configured):
     assert "different" not in same
 
 
+def test_what_has_become_a_secret_is_not_shown_from_history(configured):
+    configured.config["env"]["LATER"] = {}
+    configured.config["environments"]["dev"]["values"]["LATER"] = "canary-plain"
+    configured.config["environments"]["production"]["values"]["LATER"] = "x"
+    configured.save()
+    configured.run.ok("deploy", "dev")
+    for environment in ("dev", "production"):
+        del configured.config["environments"][environment]["values"]["LATER"]
+    configured.config["env"]["LATER"] = {"secret": True}
+    configured.save()
+    write(configured, "deploy/dev.env", "DB_PASSWORD=for-development\nLATER=changed\n")
+    shown = configured.run("config", "diff", "dev", "--all")
+    assert "LATER" in shown.out and "different" in shown.out
+    assert "canary-plain" not in shown.out + shown.err
+
+
 def test_a_variable_of_a_provider_in_the_health_url(configured):
     configured.serve = configured.sshd["web1"].serve()
     configured.config["deploy"]["health"] = {"url": "http://127.0.0.1:${WEB_PORT}/up", "within": "5s"}

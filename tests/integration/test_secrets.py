@@ -126,6 +126,38 @@ def test_ci_gets_the_key_by_file_descriptor_or_variable(secrets):
         assert process.communicate(timeout=60)[0].decode() == CANARY
 
 
+def test_programs_we_start_get_no_key_from_the_environment(secrets):
+    """Also not one of another environment, which this command has no use for."""
+    secrets.set("DB_PASSWORD", CANARY)
+    key = secrets.run("secret", "key", "staging", "--export").out.strip()
+    (secrets.work / "secret-file").write_text("canary-of-a-descriptor")
+    with (secrets.work / "secret-file").open() as file:
+        editor = secrets.work / "editor"
+        editor.write_text("#!/bin/sh\nenv > environment; ls -l /proc/self/fd > descriptors\n")
+        editor.chmod(0o755)
+        process = secrets.run.start(
+            "secret", "edit", "staging", pass_fds=[file.fileno()],
+            env={"EDITOR": str(editor), "LOCKSTEP_KEY_STAGING": key, "LOCKSTEP_KEY_PRODUCTION": key,
+                 "LOCKSTEP_KEY_QA": f"fd:{file.fileno()}"},
+        )
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    environment = (secrets.folder / "environment").read_text()
+    assert "LOCKSTEP_KEY_QA=fd:" in environment
+    assert "lockstep-key-1." not in environment
+    assert "secret-file" not in (secrets.folder / "descriptors").read_text()
+
+
+def test_a_plain_secret_is_refused_without_showing_it(secrets):
+    secrets.config["environments"]["staging"]["values"] = {"DB_PASSWORD": CANARY}
+    (secrets.folder / "lockstep.yml").write_text(json.dumps(secrets.config))
+    for arguments in (["config", "validate"], ["config", "validate", "--json"], ["secret", "list", "staging"]):
+        refused = secrets.run(*arguments)
+        assert refused.code == 1
+        assert "DB_PASSWORD" in refused.out + refused.err
+        assert "canary" not in refused.out + refused.err
+
+
 def test_what_was_done_to_the_file_is_said_with_its_line(secrets):
     secrets.set("DB_PASSWORD", CANARY)
     secrets.set("STRIPE_SECRET", "sk_live_x")

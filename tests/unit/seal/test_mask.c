@@ -59,6 +59,16 @@ static void masks_at_every_cut(void **state)
 		{{"p\xc3\xa4ss\xf0\x9f\x98\x80"}, "p\\u00e4ss\\ud83d\\ude00 p\xc3\xa4ss\xf0\x9f\x98\x80", "*** ***"},
 		{{"a<b>c&d"}, "a\\u003cb\\u003ec\\u0026d a<b>c&d", "*** ***"},
 		{{"a/<\xc3\xa4>"}, "a\\/\\u003c\\u00e4\\u003e", "***"},
+		/* HTML, and `set -x` of bash and dash */
+		{{"a&b<c>'d'"}, "a&amp;b&lt;c&gt;&#039;d&#039; a&amp;b&lt;c&gt;&#x27;d&#x27; a&amp;b&lt;c&gt;'d'", "*** *** ***"},
+		{{"it's x"}, "+ echo 'it'\\''s x' 'it'\"'\"'s x'", "+ echo '***' '***'"},
+		/* lines of base64 -w 76 and openssl enc -base64 */
+		{{"the quick brown fox jumps over the lazy dog, and again: the quick brown fox"},
+		 "dGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcyBvdmVyIHRoZSBsYXp5IGRvZywgYW5kIGFnYWluOiB0\n"
+		 "aGUgcXVpY2sgYnJvd24gZm94\n"
+		 "dGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcyBvdmVyIHRoZSBsYXp5IGRvZywgYW5k\n"
+		 "IGFnYWluOiB0aGUgcXVpY2sgYnJvd24gZm94",
+		 "***\n***\n***\n***"},
 		/* not worth it */
 		{{"abc"}, "abc", "abc"},
 		{{"true", "FALSE", "8080", "-1.5"}, "true FALSE 8080 -1.5", "true FALSE 8080 -1.5"},
