@@ -182,18 +182,22 @@ def measure_all(bench, contenders, options):
 
 
 def goals(results, options):
+    """A second beyond the connection for one server. Many servers share one machine here,
+    so that their work adds up in the time: for them, half of Ansible's."""
     found = []
     for scenario, by_rtt in results.items():
         for rtt in options.rtt:
             entry = by_rtt[str(rtt)]
-            if BareSsh.name not in entry:
-                continue
             for kind in (LockstepAlone, LockstepConfig):
-                if kind.name not in entry:
+                peer = entry.get((BareSsh if scenario == ONE else Ansible).name)
+                if kind.name not in entry or not peer:
                     continue
-                beyond = entry[kind.name]["seconds"] - entry[BareSsh.name]["seconds"]
-                text = f"{kind.name}, {scenario}, {rtt} ms: seconds beyond bare ssh"
-                found.append((text, beyond, BEYOND_MAX, beyond <= BEYOND_MAX))
+                seconds, text = entry[kind.name]["seconds"], f"{kind.name}, {scenario}, {rtt} ms"
+                if scenario == ONE:
+                    seconds, limit, text = seconds - peer["seconds"], BEYOND_MAX, f"{text}: beyond bare ssh (s)"
+                else:
+                    limit, text = peer["seconds"] / 2, f"{text}: ≤ 1/2 of Ansible's time (s)"
+                found.append((text, seconds, limit, seconds <= limit))
     return found
 
 
