@@ -5,6 +5,7 @@ and bare ssh, which does nothing."""
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -202,6 +203,8 @@ def goals(results, options):
 
 
 def main():
+    # Ended from outside, it still takes its servers along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     parser = run.options_parser(__doc__)
     options = parser.parse_args()
     if options.quick:
@@ -228,11 +231,11 @@ def main():
                     contender.prepare()
             results = measure_all(bench, contenders, options)
             bench.delay.end()
-            for contender in contenders:
-                if isinstance(contender, Ansible):
-                    contender.end()
-                    shutil.rmtree(contender.sockets, ignore_errors=True)
     finally:
+        for contender in contenders:
+            if isinstance(contender, Ansible):
+                contender.end()
+                shutil.rmtree(contender.sockets, ignore_errors=True)
         shutil.rmtree(work, ignore_errors=True)
     run.print_table(results, options.rtt, LockstepConfig.name)
     reached = goals(results, options)
