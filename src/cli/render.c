@@ -139,6 +139,36 @@ static void put_heading(struct page *page)
 	buf_printf(page->out, ", %s\n", str(r, "release_from"));
 }
 
+/* Against what was deployed last; a secret's value is never there. */
+static void put_config_changes(struct page *page)
+{
+	const json_t *changes = json_object_get(page->result, "config_changes");
+	size_t index;
+	json_t *row;
+
+	json_array_foreach(changes, index, row) {
+		const json_t *cells = json_object_get(row, "cells");
+		const json_t *before = json_array_get(cells, 0), *now = json_array_get(cells, 1);
+		buf_puts(page->out, "config    ");
+		column(page, STYLE_PLAIN, str(row, "variable"), 24);
+		buf_puts(page->out, "  ");
+		if (!flag(before, "present"))
+			buf_puts(page->out, "new");
+		else if (!flag(now, "present"))
+			buf_puts(page->out, "gone");
+		else if (flag(row, "secret"))
+			buf_puts(page->out, "changed");
+		else {
+			one_line(page, str(before, "value"));
+			buf_puts(page->out, " -> ");
+			one_line(page, str(now, "value"));
+		}
+		buf_putc(page->out, '\n');
+	}
+	if (strcmp(str(page->result, "kind"), "config") == 0)
+		buf_puts(page->out, "config    only the configuration changes: nothing is built, and nothing of the release sent\n");
+}
+
 static void render_plan(struct page *page)
 {
 	const json_t *r = page->result;
@@ -171,6 +201,7 @@ static void render_plan(struct page *page)
 		buf_putc(page->out, '\n');
 	}
 	put_edits(page, servers, NULL);
+	put_config_changes(page);
 	const json_t *hooks = json_object_get(r, "hooks");
 	json_t *hook;
 	json_array_foreach(hooks, index, hook) {
@@ -237,6 +268,8 @@ static void render_deploy(struct page *page)
 	plain(page, str(r, "environment"));
 	buf_puts(page->out, unchanged ? " runs " : " now runs ");
 	render_digest(page->out, str(r, "release"));
+	if (!unchanged && strcmp(str(r, "kind"), "config") == 0)
+		buf_puts(page->out, " with its new configuration");
 	if (*str(r, "commit")) {
 		buf_printf(page->out, " (%.8s ", str(r, "commit"));
 		plain(page, str(r, "subject"));

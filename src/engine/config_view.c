@@ -356,6 +356,31 @@ int config_compare_version(struct engine *engine, const char *name, const char *
 	return result;
 }
 
+json_t *config_changes(struct engine *engine, const struct configuration *configuration)
+{
+	const char *name = configuration->environment->name;
+	struct column columns[2] = {{.environment = name, .label = "live"},
+				    {.environment = name, .label = "now", .configuration = *configuration}};
+	AUTO(safe_close) struct safe *safe = safe_open();
+	struct history_keys keys;
+	struct config_version row;
+	struct config_entry_list entries;
+	struct err unknown = ERR_INIT;
+	bool found;
+
+	if (config_version_find(engine->home.db, &engine->arena, engine->project->name, name, NULL, &found, &row,
+				&unknown) ||
+	    !found || config_entry_list(engine->home.db, &engine->arena, &row, &entries, &unknown) ||
+	    configuration_history_keys(engine, safe, &keys, &unknown))
+		return json_array();
+	columns[0].entries = entries.items ? entries.items : (const struct config_entry[]){{0}};
+	columns[0].entry_count = entries.count;
+	json_t *all = compare(engine, columns, 2, true, false, secret_reveal(keys.fingerprint));
+	json_t *rows = json_incref(json_object_get(all, "rows"));
+	json_decref(all);
+	return rows;
+}
+
 /* --- history ------------------------------------------------------------------------------ */
 
 int config_history(struct engine *engine, const char *name, size_t limit, json_t **out, struct err *err)

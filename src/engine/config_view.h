@@ -20,6 +20,10 @@ int config_compare(struct engine *engine, const char *const *environments, size_
  * NULL for the newest). */
 int config_compare_version(struct engine *engine, const char *environment, const char *version, bool all,
 			   json_t **out, struct err *err) CHECKED;
+/* The rows in which a configuration differs from the version that was deployed last, as
+ * this machine knows it; an empty list when it knows none. A new reference. */
+json_t *config_changes(struct engine *engine, const struct configuration *configuration);
+
 /* Versions an environment ran with, newest first, as this machine knows them. */
 int config_history(struct engine *engine, const char *environment, size_t limit, json_t **out,
 		   struct err *err) CHECKED;

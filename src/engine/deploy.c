@@ -1,5 +1,6 @@
 #include "engine/deploy.h"
 
+#include "engine/config_view.h"
 #include "engine/history.h"
 #include "engine/impact.h"
 #include "engine/rollout.h"
@@ -539,6 +540,8 @@ static json_t *result_json(struct job *job)
 							 "files", (json_int_t)row->files, "bytes", (json_int_t)row->bytes));
 	}
 	json_object_set_new(out, "results", servers);
+	if (job->plan.configuration && job->request->dry_run)
+		json_object_set_new(out, "config_changes", config_changes(job->engine, job->plan.configuration));
 	json_object_set_new(out, "templates", job->templates ? json_incref(job->templates) : json_array());
 	return out;
 }

@@ -264,6 +264,16 @@ def test_config_history_and_what_changed_since(configured):
     changed = configured.run("config", "diff", "dev").out
     assert "different" in changed and "DB_PASSWORD" in changed and "another" not in changed
     configured.run.ok("deploy", "dev")
+    write(configured, "deploy/dev.env", "DB_PASSWORD=a-third\n")
+    configured.config["environments"]["dev"]["values"]["APP_URL"] = "http://new.example.com"
+    configured.save()
+    planned = configured.run.ok("plan", "dev").out
+    assert "http://dev.example.com -> http://new.example.com" in planned
+    assert "DB_PASSWORD" in planned and "a-third" not in planned and "LOG_LEVEL" not in planned
+    assert "only the configuration changes" in planned
+    write(configured, "deploy/dev.env", "DB_PASSWORD=another\n")
+    configured.config["environments"]["dev"]["values"]["APP_URL"] = "http://dev.example.com"
+    configured.save()
     versions = json.loads(configured.run.ok("config", "history", "dev", "--json").out)["versions"]
     assert len(versions) == 2
     same = configured.run.ok("config", "diff", "dev").out
