@@ -63,6 +63,8 @@ inside() {
 		mkdir -p /dev/pts
 		mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts /dev/pts
 		ln -sf pts/ptmx /dev/ptmx
+		mkdir -p /dev/shm
+		mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 		umount -l /.host
 		rmdir /.host
 		shift
