@@ -76,6 +76,10 @@ int aws_session_open(struct aws_session *session, const struct provider_call *ca
 		return err_set(err, ERR_USER, "%s: the region has other characters than a-z, 0-9 and -",
 			       service->name);
 	session->url = endpoint_of(call, service, region);
+	/* It is shown in errors, so it must not be able to hold a credential. */
+	if (strpbrk(session->url, "?#@") || !slice_is_utf8(slice_of(session->url)))
+		return err_set(err, ERR_USER, "%s: its endpoint must be a plain address, such as https://host:port",
+			       service->name);
 	session->what = arena_printf(call->arena, "%s at %s", service->name, session->url);
 	session->client = http_client_open();
 	return 0;

@@ -177,7 +177,8 @@ static int take_output(const struct provider_call *call, const char *shown, cons
 /* --- what went wrong -------------------------------------------------------------------------- */
 
 /* What it said, as far as that may be shown: without the values it printed and was
- * given, and only the end. */
+ * given, and only the end. Nothing, where what it printed cannot be read: its values are
+ * not known then, and may stand in what it said (`set -x`). */
 static void errors_show(const struct provider_call *call, const char *shown, const struct buf *output,
 			const struct environment *environment, struct buf *errors, struct buf *out)
 {
@@ -186,9 +187,12 @@ static void errors_show(const struct provider_call *call, const char *shown, con
 	struct provider_entries printed = {0};
 	struct err ignored = ERR_INIT;
 
-	if (output->len && take_output(call, shown, output, &printed, &ignored) == 0)
-		for (size_t i = 0; i < printed.count; i++)
-			mask_add_secret(mask, printed.items[i].value);
+	if (output->len && take_output(call, shown, output, &printed, &ignored)) {
+		buf_puts(out, "what it said is not shown, since it may hold values");
+		return;
+	}
+	for (size_t i = 0; i < printed.count; i++)
+		mask_add_secret(mask, printed.items[i].value);
 	for (size_t i = 0; i < environment->passed_on_count; i++)
 		mask_add_secret(mask, environment->passed_on[i]);
 	mask_text(mask, buf_slice(errors), &masked);

@@ -440,6 +440,20 @@ def test_throttling_is_waited_out_with_a_signature_of_each_attempt():
     assert len(server.asked) == 4
 
 
+def test_an_endpoint_with_a_password_is_refused_without_showing_it():
+    done = read("ssm:///p/", KEYS, "--endpoint", "https://user:canary-password@127.0.0.1:1")
+    assert done.returncode == 1 and "plain address" in done.stderr
+    assert "canary" not in done.stderr
+
+
+def test_a_token_goes_over_a_plain_connection_to_this_machine_only():
+    """Whatever the scheme's letters."""
+    for scheme in ("http", "HTTP", "Http"):
+        done = read("ssm:///p/", {"AWS_REGION": REGION, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "canary",
+                                  "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{scheme}://192.0.2.1/"})
+        assert "only to this machine" in done.stderr, scheme
+
+
 def test_throttling_without_end_is_told():
     with service(refusal("ThrottlingException", "Rate exceeded")) as server:
         done = read("ssm:///p/", KEYS, "--endpoint", server.url, "--timeout", "2000")

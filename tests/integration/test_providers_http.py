@@ -356,6 +356,13 @@ def test_a_command_that_fails_is_quoted_without_values(work):
     assert "LOCKSTEP_COMMAND_ENV" in error["hint"]
 
 
+def test_a_command_whose_values_are_not_known_is_not_quoted(work):
+    (work / "fetch").write_text("echo 'A=canary-one'; echo 'B=\"canary-two'; echo 'no: canary-one' >&2; exit 3")
+    error = read(work, "command:sh fetch", "--folder", str(work))
+    assert "failed with status 3" in error["text"] and "not shown" in error["text"]
+    assert "canary" not in error["text"] + error["hint"]
+
+
 def test_a_command_has_limits(work):
     began = time.monotonic()
     assert "sleep" in read(work, "command:sleep 60", "--timeout", "300")["text"]
