@@ -346,6 +346,55 @@ int configuration_check(struct configuration *configuration, struct err *err)
 	return contract_problems_check(&configuration->problems, environment->name, err);
 }
 
+/* "deploy/staging.sealed" of "deploy/staging.sealed:7". */
+static struct slice without_line(const char *place)
+{
+	struct slice text = slice_of(place);
+	size_t len = text.len;
+
+	while (len && text.ptr[len - 1] >= '0' && text.ptr[len - 1] <= '9')
+		len--;
+	return len && len < text.len && text.ptr[len - 1] == ':' ? slice_make(text.ptr, len - 1) : text;
+}
+
+static bool is_earlier(const struct candidate *now, const struct config_entry *then)
+{
+	const char *scope = now->level >= LEVEL_GROUP ? now->scope : NULL;
+	uint64_t version, deployed;
+
+	return strcmp(scope ? scope : "", then->scope ? then->scope : "") == 0 && now->version && then->version &&
+	       slice_equal(without_line(now->place), without_line(then->place)) &&
+	       slice_to_u64(slice_of(now->version), &version) &&
+	       slice_to_u64(slice_of(then->version), &deployed) && version < deployed;
+}
+
+void configuration_warn_earlier(struct configuration *configuration)
+{
+	struct engine *engine = configuration->engine;
+	struct config_entry_list entries;
+	struct config_version version;
+	struct err ignored = ERR_INIT;
+	size_t first = 0;
+	bool found;
+
+	if (config_version_find(engine->home.db, &engine->arena, engine->project->name,
+				configuration->environment->name, NULL, &found, &version, &ignored) ||
+	    !found || config_entry_list(engine->home.db, &engine->arena, &version, &entries, &ignored))
+		return;
+	/* Both are sorted by name. */
+	for (size_t i = 0; i < configuration->candidate_count; i++) {
+		const struct candidate *now = &configuration->candidates[i];
+		while (first < entries.count && strcmp(entries.items[first].name, now->name) < 0)
+			first++;
+		for (size_t j = first; j < entries.count && strcmp(entries.items[j].name, now->name) == 0; j++)
+			if (is_earlier(now, &entries.items[j]))
+				event_note(&engine->events, "warn",
+					   "%s is version %s at %s, and version %s was deployed before: did "
+					   "somebody put an earlier value back?",
+					   now->name, now->version, now->place, entries.items[j].version);
+	}
+}
+
 void configuration_name(struct configuration *configuration, struct slice key)
 {
 	struct digest digest;

@@ -49,6 +49,9 @@ int configuration_pin(struct configuration *configuration, const char *digest, b
  * are read too; one that cannot be read is told of, not passed over. -1 when a problem
  * refuses the deployment; warnings go to the events. */
 int configuration_check(struct configuration *configuration, struct err *err) CHECKED;
+/* Tells of values that are of an earlier version than those deployed last from here: a
+ * line of a sealed file that somebody put back opens like any other. */
+void configuration_warn_earlier(struct configuration *configuration);
 /* Names it under the environment's own key, which its servers keep. */
 void configuration_name(struct configuration *configuration, struct slice key);
 

@@ -213,6 +213,7 @@ static int check_configuration(struct job *job, struct err *err)
 {
 	if (configuration_check(&job->configuration, err))
 		return -1;
+	configuration_warn_earlier(&job->configuration);
 	choose_config_key(job);
 	configuration_name(&job->configuration, slice_of(job->config_key));
 	job->plan.configuration = &job->configuration;

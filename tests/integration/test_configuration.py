@@ -280,6 +280,26 @@ def test_config_history_and_what_changed_since(configured):
     assert "different" not in same
 
 
+def test_an_earlier_line_of_a_sealed_file_is_told(configured):
+    """It opens like any other; only what was deployed before tells."""
+    configured.config["environments"]["dev"]["values_from"] = ["sealed:deploy/dev.sealed"]
+    configured.save()
+    (configured.folder / "first").write_text("canary-1")
+    (configured.folder / "second").write_text("canary-2")
+    lines = []
+    for name in ("first", "second"):
+        with (configured.folder / name).open() as value:
+            process = configured.run.start("secret", "set", "dev", "DB_PASSWORD", stdin=value)
+            process.communicate(timeout=60)
+            assert process.returncode == 0
+        lines.append((configured.folder / "deploy/dev.sealed").read_text())
+    assert "put an earlier value back" not in configured.run.ok("deploy", "dev").err
+    write(configured, "deploy/dev.sealed", lines[0])
+    result = configured.run.ok("deploy", "dev")
+    assert "DB_PASSWORD is version 1" in result.err and "put an earlier value back" in result.err
+    assert '"canary-1"' in rendered(configured)
+
+
 def test_what_has_become_a_secret_is_not_shown_from_history(configured):
     configured.config["env"]["LATER"] = {}
     configured.config["environments"]["dev"]["values"]["LATER"] = "canary-plain"
