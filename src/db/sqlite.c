@@ -225,9 +225,10 @@ static int configure(struct db_connection *connection, struct err *err)
 		return fail_readonly(connection->path, "permissions or a read-only disk", err);
 	if (settle(connection, err))
 		return -1;
+	/* What is deleted is overwritten: sealed copies of revoked secrets. */
 	return sqlite_exec(connection,
 			   "pragma synchronous = full; pragma foreign_keys = on; "
-			   "pragma cell_size_check = on",
+			   "pragma cell_size_check = on; pragma secure_delete = on",
 			   err);
 }
 

@@ -4,6 +4,7 @@ configuration only, and that no secret is left anywhere it should not be."""
 import base64
 import json
 import os
+import sqlite3
 import stat
 import threading
 import urllib.parse
@@ -342,7 +343,14 @@ def test_a_secret_that_says_latest_does_not_go_back(configured):
     # Without the copy this machine kept it says which value is missing, and changes nothing.
     configured.run.ok("deploy", "dev")
     live = configured.place().live
+    home = Path(configured.run.env["LOCKSTEP_HOME"])
+    with sqlite3.connect(home / "state.db") as database:
+        (copy,) = database.execute("select sealed from config_entry where name = 'DB_PASSWORD' limit 1").fetchone()
+    database.close()
+    assert any(copy.encode() in file.read_bytes() for file in home.glob("state.db*"))
     assert "removed" in configured.run.ok("secret", "revoke", "dev", "DB_PASSWORD").out
+    # Not only forgotten: overwritten.
+    assert not any(copy.encode() in file.read_bytes() for file in home.glob("state.db*"))
     write(configured, "deploy/dev.env", "DB_PASSWORD=second\nAPI_TOKEN=of-tomorrow\n")
     refused = configured.run("rollback", "dev")
     assert refused.code == 5 and "DB_PASSWORD" in refused.err
