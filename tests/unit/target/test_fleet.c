@@ -7,12 +7,22 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Memory that is freed is kept aside then, and the maps are terabytes. */
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED
+#endif
+#endif
 
 struct world {
 	struct scratch scratch;
@@ -402,6 +412,32 @@ static void an_earlier_activation_is_restored(void **state)
 	world_remove(&world);
 }
 
+/* How often a text stands in what this process may write to; the text itself is where
+ * nobody writes. */
+#ifndef SANITIZED
+static size_t count_in_memory(const char *text)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+	size_t count = 0;
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		uintptr_t from, to;
+		char rights[8];
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || strncmp(rights, "rw", 2) != 0)
+			continue;
+		const char *at = (const char *)from;
+		while ((at = memmem(at, to - (uintptr_t)at, text, strlen(text)))) {
+			count++;
+			at++;
+		}
+	}
+	fclose(maps);
+	return count;
+}
+#endif
+
 static void configuration_alone_is_activated(void **state)
 {
 	(void)state;
@@ -410,6 +446,9 @@ static void configuration_alone_is_activated(void **state)
 	struct err err = ERR_INIT;
 	struct fleet *fleet;
 	struct buf large = BUF_INIT(MIB(1));
+#ifndef SANITIZED
+	mallopt(M_PERTURB, 0); /* freeing must not wipe what we forgot to */
+#endif
 	world_make(&world);
 	struct fleet_options options = {0};
 	open_local(&world, 2, &options, &fleet);
@@ -468,7 +507,13 @@ static void configuration_alone_is_activated(void **state)
 	const struct check_request checks[2] = {{.groups = {(const char *const[]){"no-such-group"}, 1}}, {0}};
 	MUST(fleet_check(fleet, NULL, checks, &err));
 	assert_int_equal(fleet_results(fleet, 0)->check.bad, fleet_results(fleet, 1)->check.bad + 1);
+#ifndef SANITIZED
+	assert_true(count_in_memory(key + 8) > 0);
 	fleet_close(&fleet);
+	assert_int_equal(count_in_memory(key + 8), 0);
+#else
+	fleet_close(&fleet);
+#endif
 	buf_free(&large);
 	world_remove(&world);
 }
