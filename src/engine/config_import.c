@@ -33,10 +33,10 @@ struct import {
 
 /* --- reading ------------------------------------------------------------------------ */
 
-static const char *const secret_words[] = {"SECRET",  "PASSWORD",   "PASSWD",	 "PASSPHRASE", "TOKEN",
-					   "PRIVATE", "CREDENTIAL", "API_KEY",	 "APIKEY",     "ACCESS_KEY",
-					   "APP_KEY", "MASTER_KEY", "SIGNING",	 "SALT",       "DSN",
-					   "WEBHOOK", "AUTH_KEY",   "ENCRYPTION"};
+static const char *const secret_words[] = {"SECRET",  "PASSWORD",   "PASSWD",	  "PASSPHRASE", "TOKEN",
+					   "PRIVATE", "CREDENTIAL", "API_KEY",	  "APIKEY",	"ACCESS_KEY",
+					   "APP_KEY", "MASTER_KEY", "SIGNING",	  "SALT",	"DSN",
+					   "WEBHOOK", "AUTH_KEY",   "ENCRYPTION", "PWD"};
 
 static bool has_credentials(struct slice url)
 {
@@ -46,6 +46,25 @@ static bool has_credentials(struct slice url)
 	struct slice rest = slice_skip(url, (size_t)(scheme - url.ptr) + 3);
 	ptrdiff_t at = slice_find(rest, '@'), slash = slice_find(rest, '/'), colon = slice_find(rest, ':');
 	return at > 0 && colon >= 0 && colon < at && (slash < 0 || at < slash);
+}
+
+/* One long word of letters and digits, as generators make them. */
+static bool looks_random(struct slice value)
+{
+	enum { LEN = 24, DIGITS = 3, LETTERS = 6 };
+	size_t digits = 0, letters = 0;
+
+	if (slice_starts_with(value, "/")) /* a path */
+		return false;
+	for (size_t i = 0; i < value.len; i++) {
+		char c = value.ptr[i];
+		bool digit = c >= '0' && c <= '9', letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		if (!digit && !letter && !memchr("+/=_-", c, 5))
+			return false;
+		digits += digit;
+		letters += letter;
+	}
+	return value.len >= LEN && digits >= DIGITS && letters >= LETTERS;
 }
 
 /* When in doubt it is one: a value that was sealed without need can be unsealed, one
@@ -60,7 +79,8 @@ static bool looks_secret(const char *name, struct slice value)
 	if ((len > 4 && strcasecmp(name + len - 4, "_KEY") == 0) ||
 	    (len > 5 && strcasecmp(name + len - 5, "_PASS") == 0))
 		return value.len > 0;
-	return value_key_mode(value, NULL) != KEY_MODE_UNKNOWN || has_credentials(value);
+	return value_key_mode(value, NULL) != KEY_MODE_UNKNOWN || has_credentials(value) ||
+	       looks_random(value);
 }
 
 static int type_of(struct slice value)

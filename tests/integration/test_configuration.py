@@ -378,6 +378,14 @@ def test_import_seals_what_is_secret_and_shows_differences(configured):
     assert not (configured.place().path / ".lockstep").exists()
 
 
+def test_import_takes_what_looks_random_for_a_secret(configured):
+    write(configured, "old.env", "PARTNER=q8Zr2LmV0xTt5YbN7cKd3WfH\nMAIL_PWD=short\nFOLDER=/srv/app2024/shared0/storage1\n")
+    result = configured.run.ok("config", "import", "dev", "old.env")
+    assert "FOLDER: /srv/app2024/shared0/storage1" in result.out
+    assert "PARTNER: { secret: true }" in result.out and "MAIL_PWD: { secret: true }" in result.out
+    assert "q8Zr2LmV" not in result.out + result.err and "short" not in result.out + result.err
+
+
 def test_what_a_build_bakes_in_is_put_in_at_deployment(configured):
     configured.config["env"]["VITE_API_URL"] = {"type": "url"}
     configured.config["files"].append({"substitute": "public/assets/*.js"})
