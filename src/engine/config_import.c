@@ -154,14 +154,7 @@ static int read_server(struct import *import, const struct server *server, const
 {
 	struct buf text = BUF_SECRET(READ_FILE_MAX);
 	const struct place *place = &server->place;
-	const struct place_address address = {
-		.kind = place->kind,
-		.user = place->user,
-		.host = place->host,
-		.port = (uint16_t)place->port,
-		.path = place->path,
-		.text = place->text,
-	};
+	const struct place_address address = server_address(server);
 	const char *found = NULL;
 	int result = target_read_file(import->arena, &address, name, &found, &text, err);
 

@@ -121,6 +121,20 @@ static void pass_event(void *context, const struct target_event *event)
 	}
 }
 
+struct place_address server_address(const struct server *server)
+{
+	const struct place *place = &server->place;
+
+	return (struct place_address){
+		.kind = place->kind,
+		.user = place->user,
+		.host = place->host,
+		.port = (uint16_t)place->port,
+		.path = place->path,
+		.text = place->text,
+	};
+}
+
 int fleet_begin_environment(struct engine *engine, const struct environment *environment, bool observe,
 			    struct fleet **fleet_out, struct err *err)
 {
@@ -145,15 +159,7 @@ int fleet_begin_environment(struct engine *engine, const struct environment *env
 			.line = BUF_INIT(2 * OUTPUT_LINE_MAX),
 		};
 	for (size_t i = 0; i < count; i++) {
-		const struct place *place = &environment->servers.items[i].place;
-		addresses[i] = (struct place_address){
-			.kind = place->kind,
-			.user = place->user,
-			.host = place->host,
-			.port = (uint16_t)place->port,
-			.path = place->path,
-			.text = place->text,
-		};
+		addresses[i] = server_address(&environment->servers.items[i]);
 	}
 	struct fleet_options options = {
 		.observe = observe,

@@ -15,6 +15,8 @@ int fleet_begin_environment(struct engine *engine, const struct environment *env
 /* Frees what passes events on; by engine_close. */
 void fleet_relays_close(struct engine *engine);
 
+/* Where a server is, as the target module wants it; borrows the server's texts. */
+struct place_address server_address(const struct server *server);
 /* "deploy@web1:/var/www/shop" and the canonical key of a server. */
 const char *server_label(struct arena *arena, const struct server *server);
 const char *server_key(struct arena *arena, const struct server *server);
