@@ -30,49 +30,82 @@ int plan_need_all(const struct environment *environment, struct fleet *fleet, st
 	return *first.hint ? err_hint(err, "%s", first.hint) : -1;
 }
 
-/* What differs between the live release and the new one, where both are known here. */
+/* A manifest that is not here is an empty one. */
+static bool load_known(struct engine *engine, const struct digest *release, struct arena *arena,
+		       struct manifest *out)
+{
+	struct err unknown = ERR_INIT;
+
+	*out = (struct manifest){ 0 };
+	if (store_has_manifest(engine->store, release) &&
+	    store_load_manifest(engine->store, release, arena, out, &unknown) == 0)
+		return true;
+	*out = (struct manifest){ 0 };
+	return false;
+}
+
+/* Copies what is shown: two manifests of a large release would weigh as much as all else. */
+static void keep_changes(struct engine *engine, struct plan *plan, const struct manifest_change *changes, size_t count)
+{
+	plan->change_count = count;
+	plan->changes = ARENA_NEW_ARRAY(&engine->arena, MIN(count, (size_t)PLAN_CHANGES_SHOWN), struct plan_change);
+	for (size_t i = 0; i < count && plan->changes_shown < PLAN_CHANGES_SHOWN; i++) {
+		const struct manifest_change *change = &changes[i];
+		const struct entry *entry = change->to ? change->to : change->from;
+		if (entry->type == ENTRY_DIR)
+			continue;
+		plan->changes[plan->changes_shown++] = (struct plan_change){
+			.what = !change->from ? "added" : !change->to ? "removed" : "changed",
+			.path = arena_slice(&engine->arena, entry->path),
+		};
+	}
+}
+
+/* What differs between the live release of one server and the new one. */
+static void compare_server(struct engine *engine, struct plan *plan, struct plan_server *server,
+			   const struct manifest *to)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct manifest from = { 0 };
+	struct manifest_change *changes;
+	bool known = server->live && load_known(engine, &server->live->release, &arena, &from);
+	size_t count = manifest_diff(&arena, &from, to, &changes);
+
+	for (size_t i = 0; i < count; i++) {
+		if (!changes[i].to || changes[i].to->type == ENTRY_DIR)
+			continue;
+		server->files_changed++;
+		server->bytes_changed += changes[i].to->size;
+	}
+	if (known && server == &plan->servers[0])
+		keep_changes(engine, plan, changes, count);
+}
+
+static bool lives_same(const struct plan_server *a, const struct plan_server *b)
+{
+	return a->live && b->live && digest_equal(&a->live->release, &b->live->release);
+}
+
+/* What differs between the live releases and the new one, where both are known here. */
 static void compare_releases(struct engine *engine, struct plan *plan)
 {
-	struct arena *arena = &engine->arena;
-	struct manifest *to = ARENA_NEW(arena, struct manifest);
-	struct err unknown = ERR_INIT;
-	bool differs = false;
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct manifest to = { 0 };
+	bool loaded = false;
 
-	for (size_t i = 0; i < plan->server_count; i++)
-		differs = differs || !plan->servers[i].live ||
-			  !digest_equal(&plan->servers[i].live->release, &plan->artifact.release);
-	if (!differs)
-		return;
-	if (!store_has_manifest(engine->store, &plan->artifact.release) ||
-	    store_load_manifest(engine->store, &plan->artifact.release, arena, to, &unknown))
-		return;
 	for (size_t i = 0; i < plan->server_count; i++) {
 		struct plan_server *server = &plan->servers[i];
-		struct manifest *from = ARENA_NEW(arena, struct manifest);
-		struct manifest_change *changes;
 		if (server->live && digest_equal(&server->live->release, &plan->artifact.release))
 			continue;
-		if (i > 0 && server->live && plan->servers[0].live &&
-		    digest_equal(&server->live->release, &plan->servers[0].live->release)) {
+		if (i > 0 && lives_same(server, &plan->servers[0])) {
 			server->files_changed = plan->servers[0].files_changed;
 			server->bytes_changed = plan->servers[0].bytes_changed;
 			continue;
 		}
-		bool known = server->live && store_has_manifest(engine->store, &server->live->release) &&
-			     store_load_manifest(engine->store, &server->live->release, arena, from, &unknown) == 0;
-		if (!known)
-			*from = (struct manifest){ 0 };
-		size_t count = manifest_diff(arena, from, to, &changes);
-		for (size_t c = 0; c < count; c++) {
-			if (!changes[c].to || changes[c].to->type == ENTRY_DIR)
-				continue;
-			server->files_changed++;
-			server->bytes_changed += changes[c].to->size;
-		}
-		if (i == 0 && known) {
-			plan->changes = changes;
-			plan->change_count = count;
-		}
+		if (!loaded && !load_known(engine, &plan->artifact.release, &arena, &to))
+			return;
+		loaded = true;
+		compare_server(engine, plan, server, &to);
 	}
 }
 
@@ -163,7 +196,7 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 	plan->environment = environment;
 	plan->artifact = *artifact;
 	plan->current = plan->foreign = plan->described = false;
-	plan->commits_shown = plan->change_count = 0;
+	plan->commits_shown = plan->changes_shown = plan->change_count = 0;
 	plan->commits_total = plan->commits_back = 0;
 	plan->server_count = environment->servers.count;
 	plan->servers = ARENA_NEW_ARRAY(arena, plan->server_count, struct plan_server);
@@ -342,16 +375,9 @@ static json_t *changes_json(const struct plan *plan)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < plan->change_count && json_array_size(list) < PLAN_CHANGES_SHOWN; i++) {
-		const struct manifest_change *change = &plan->changes[i];
-		const struct entry *entry = change->to ? change->to : change->from;
-		if (entry->type != ENTRY_DIR)
-			json_array_append_new(list, json_pack("{s:s, s:o}", "change",
-							      !change->from ? "added"
-							      : !change->to ? "removed"
-									    : "changed",
-							      "path", json_text(entry->path)));
-	}
+	for (size_t i = 0; i < plan->changes_shown; i++)
+		json_array_append_new(list, json_pack("{s:s, s:o}", "change", plan->changes[i].what, "path",
+						      json_text(plan->changes[i].path)));
 	return list;
 }
 

@@ -24,6 +24,11 @@ struct plan_server {
 	uint64_t files_changed, bytes_changed; /* against what is live; everything when nothing is */
 };
 
+struct plan_change {
+	const char *what; /* added | removed | changed */
+	struct slice path;
+};
+
 struct plan {
 	char id[DEPLOYMENT_ID_LEN + 1];
 	enum deployment_kind kind;
@@ -45,8 +50,9 @@ struct plan {
 	size_t commits_shown;
 	uint64_t commits_total;
 	uint64_t commits_back;            /* commits that are live and would go */
-	struct manifest_change *changes;
-	size_t change_count;
+	struct plan_change *changes;      /* files and links, the first PLAN_CHANGES_SHOWN in path order */
+	size_t changes_shown;
+	size_t change_count;              /* all, folders counted */
 	char delivery_hex[DIGEST_HEX_LEN + 1]; /* of how it is built and delivered, templates merged in */
 	char digest_hex[DIGEST_HEX_LEN + 1];
 };
