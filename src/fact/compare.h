@@ -1,0 +1,76 @@
+/* Any number of snapshots side by side, in one linear merge. The memory is that of one
+ * fact a column, whatever the snapshots' size. Pure. */
+#pragma once
+
+#include "fact/rule.h"
+#include "fact/snapshot.h"
+
+enum { COMPARE_COLUMNS_MAX = 4096 };
+
+/* One server. Columns of one environment stand together. */
+struct compare_column {
+	size_t environment; /* index into compare_input.environments */
+	const char *server; /* for people */
+	const char *group;  /* NULL: none; only servers of one group must be alike */
+	struct fact_reader *reader;
+	bool stale; /* seen earlier, could not be reached now */
+};
+
+struct compare_input {
+	const char *const *environments;
+	size_t environment_count;
+	size_t reference; /* index: the one the others are held against; no majority votes */
+	const struct compare_column *columns;
+	size_t column_count;
+	const struct rule_book *rules;
+	int64_t now_ms;
+	/* Keys that are looked at: NULL: all. */
+	bool (*wanted)(void *context, struct slice key);
+	void *context;
+};
+
+enum cell_state {
+	CELL_SAME = 1,
+	CELL_ALLOWED, /* differs, and a rule says it may */
+	CELL_DRIFT,
+	CELL_MISSING, /* looked for, not there, and that is no rule's leave */
+	CELL_NOT_CHECKED,
+	CELL_STALE,
+};
+const char *cell_state_name(enum cell_state state); /* "same", …, "not_checked", "stale" */
+
+struct cell {
+	const struct fact *fact; /* NULL: missing, or not checked */
+	const char *why;	 /* not checked: the reason */
+	enum cell_state state;	 /* against the reference and the rule */
+};
+
+struct compare_row {
+	struct slice key;
+	const struct cell *cells; /* one a column */
+	const struct cell
+		*environments;	   /* one an environment: its servers' common cell; drift when they differ */
+	enum cell_state state;	   /* the worst of the environments' */
+	bool within;		   /* the servers of one environment and group differ among themselves */
+	const struct rule *rule;   /* what it was judged by: own, else policy */
+	const struct rule *policy; /* severity, text and advice come from here where the rule has none */
+	enum severity severity;	   /* SEVERITY_NONE unless drift or missing */
+	bool is_evidence;
+};
+
+struct compare_totals {
+	uint64_t rows, same, allowed, drift, missing, not_checked,
+		stale;	/* rows by state; evidence not counted */
+	uint64_t facts; /* read in all */
+};
+
+/* Calls `visit` in key order for each row that is not the same everywhere, for each breach
+ * of a rule that equal values break (unique, live_only_in, one_of), and for evidence; with
+ * `every` for all rows. Pointers live during the call. A missing or unchecked range counts
+ * one row per key some other column has, and one for the range itself when nobody has any.
+ * Coverage is same + allowed + drift + missing over rows. */
+int compare_run(const struct compare_input *input, bool every,
+		int (*visit)(void *context, const struct compare_row *row, struct err *err), void *context,
+		struct compare_totals *totals, struct err *err) CHECKED;
+/* 0..100, rounded down, so that 100 means all. */
+int compare_coverage(const struct compare_totals *totals);
