@@ -136,13 +136,15 @@ static void collect(struct sections *sections, const struct key *keys, const str
 	}
 }
 
-static void print_rows(const struct sections *sections, const struct section *section, struct buf *out)
+/* Included rows that have no section of their own are printed in place. */
+static void print_rows(const struct sections *sections, const struct key *keys, struct buf *out)
 {
-	buf_puts(out, "| key | value | default | |\n|---|---|---|---|\n");
-	for (const struct key *key = section->keys; key->name; key++) {
-		if (key->kind == KEY_KIND_INCLUDE) {
-			const struct section *included = find_section(sections, key->keys);
-			ASSERT(included);
+	for (const struct key *key = keys; key->name; key++) {
+		const struct section *included =
+			key->kind == KEY_KIND_INCLUDE ? find_section(sections, key->keys) : NULL;
+		if (key->kind == KEY_KIND_INCLUDE && !included)
+			print_rows(sections, key->keys, out);
+		if (included) {
 			buf_puts(out, "| *every key of* ");
 			put_link(out, included->title);
 			buf_puts(out, " | | | replaces that key as a whole |\n");
@@ -160,12 +162,13 @@ static void print_rows(const struct sections *sections, const struct section *se
 		put_cell(out, key->text ? key->text : "");
 		buf_puts(out, " |\n");
 	}
-	buf_putc(out, '\n');
 }
 
-static void print_more(const struct section *section, struct buf *out)
+static void print_more(const struct sections *sections, const struct key *keys, struct buf *out)
 {
-	for (const struct key *key = section->keys; key->name; key++) {
+	for (const struct key *key = keys; key->name; key++) {
+		if (key->kind == KEY_KIND_INCLUDE && !find_section(sections, key->keys))
+			print_more(sections, key->keys, out);
 		bool words = key->kind == KEY_KIND_ENUM && key->words->text;
 		/* An OBJECT's own section says the rest. */
 		bool more = key->more && key->kind != KEY_KIND_OBJECT;
@@ -198,8 +201,10 @@ void key_print_reference(const struct key_page *page, const struct key *keys, st
 			buf_printf(out, "%s\n\n", section->owner->more);
 		if (section->owner && section->owner->short_text)
 			buf_printf(out, "Short form: %s.\n\n", section->owner->short_text);
-		print_rows(&sections, section, out);
-		print_more(section, out);
+		buf_puts(out, "| key | value | default | |\n|---|---|---|---|\n");
+		print_rows(&sections, section->keys, out);
+		buf_putc(out, '\n');
+		print_more(&sections, section->keys, out);
 	}
 	/* One final newline, not two. */
 	if (out->len > 1 && out->ptr[out->len - 2] == '\n')

@@ -459,6 +459,7 @@ void project_resolve(struct arena *arena, struct project *project, struct diags 
 	}
 	check_promotion(&resolver);
 	configuration_resolve(arena, project, diags);
+	parity_resolve(arena, project, diags);
 	map_free(&resolver.groups);
 	map_free(&resolver.places);
 }

@@ -2,6 +2,9 @@
 #include "project/keys.h"
 #include "project/path.h"
 
+#include <stdio.h>
+#include <time.h>
+
 void check_release_path(struct key_decoder *decoder, const struct key *key, const struct node *node,
 			void *base)
 {
@@ -52,4 +55,19 @@ void check_group_name(struct key_decoder *decoder, const struct key *key, const 
 	diags_error(decoder->diags, entry->origin, "`%.*s` cannot be the name of a group",
 		    (int)MIN(name.len, (size_t)100), name.ptr);
 	diags_hint(decoder->diags, "small letters, digits, `-` and `_`, beginning with a letter");
+}
+
+bool day_parse(const char *text, int64_t *end_ms_out)
+{
+	int year, month, day, used = 0;
+
+	if (strlen(text) != 10 || sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &used) != 3 ||
+	    used != 10 || year < 2000 || month < 1 || month > 12 || day < 1 || day > 31)
+		return false;
+	struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day};
+	time_t begin = timegm(&tm);
+	if (tm.tm_mday != day)
+		return false; /* 31 April */
+	*end_ms_out = ((int64_t)begin + 24 * 60 * 60) * 1000;
+	return true;
 }

@@ -16,25 +16,24 @@ struct checker {
 
 /* ---- names of environments, groups and servers ---- */
 
-static void check_environments(struct checker *checker, const struct str_list *names, struct origin origin,
-			       const char *key)
+void check_environment_names(const struct project *project, struct diags *diags, const struct str_list *names,
+			     struct origin origin, const char *key)
 {
 	const char *known[100];
-	size_t count = MIN(checker->project->environments.count, ARRAY_LEN(known));
+	size_t count = MIN(project->environments.count, ARRAY_LEN(known));
 
 	for (size_t i = 0; i < count; i++)
-		known[i] = checker->project->environments.items[i].name;
+		known[i] = project->environments.items[i].name;
 	for (size_t i = 0; i < names->count; i++) {
 		bool found = !names->items[i];
 		for (size_t j = 0; j < count && !found; j++)
 			found = strcmp(known[j], names->items[i]) == 0;
 		if (found)
 			continue;
-		diags_error(checker->diags, origin, "`%s` names the unknown environment `%.100s`", key,
-			    names->items[i]);
+		diags_error(diags, origin, "`%s` names the unknown environment `%.100s`", key, names->items[i]);
 		const char *near = key_nearest(slice_of(names->items[i]), known, count);
 		if (near)
-			diags_hint(checker->diags, "did you mean `%s`?", near);
+			diags_hint(diags, "did you mean `%s`?", near);
 	}
 }
 
@@ -103,10 +102,10 @@ static void check_contract(struct checker *checker)
 
 	for (size_t i = 0; i < contract->keys.count; i++) {
 		const struct contract_key *key = &contract->keys.items[i];
-		check_environments(checker, &key->required.in, node_key_origin(key->node, "required"),
-				   "required");
-		check_environments(checker, &key->live_only_in, node_key_origin(key->node, "live_only_in"),
-				   "live_only_in");
+		check_environment_names(checker->project, checker->diags, &key->required.in,
+					node_key_origin(key->node, "required"), "required");
+		check_environment_names(checker->project, checker->diags, &key->live_only_in,
+					node_key_origin(key->node, "live_only_in"), "live_only_in");
 	}
 }
 

@@ -3,11 +3,13 @@
  * takes effect. Everything lives in the caller's arena.
  *
  * Rows: project_keys.c (the top), build_keys.c, delivery_keys.c (what stands under
- * `deploy` and may be replaced by an environment), environment_keys.c, configuration_keys.c (env, values_from, files). */
+ * `deploy` and may be replaced by an environment), environment_keys.c, configuration_keys.c (env, values_from, files),
+ * parity_keys.c (parity, require.parity_with). */
 #pragma once
 
 #include "codec/digest.h"
 #include "doc/key.h"
+#include "fact/rule.h"
 #include "project/place.h"
 #include "values/contract.h"
 #include "values/env_file.h"
@@ -171,6 +173,81 @@ struct config_file {
 	struct str_list written_syntax;
 };
 
+/* ---- parity ---- */
+
+/* What is looked at beside what is known anyway. Texts as written: ${NAME} stands for a
+ * value of the environment. */
+struct parity_looks {
+	struct str_list paths; /* on servers: absolute, clean */
+	struct str_list env_files; /* in the activation */
+	struct str_list urls, names, ports;
+	LIST_OF(struct parity_database) databases;
+	struct str_list skip; /* dimensions */
+};
+
+struct parity_database {
+	const char *name;
+	const char *address; /* a secret stands in it only as ${NAME} */
+};
+
+/* Under `parity.allow`. */
+struct parity_allow_key {
+	const struct node *node;
+	const char *fact;
+	bool same, unique, minor, major, present, ignore;
+	const char *ratio; /* as written; NULL */
+	struct str_list one_of, live_only_in, environments;
+	const char *owner, *reason, *until; /* NULL */
+	int64_t until_ms;		    /* the end of that day; 0: no end */
+	int severity;			    /* enum severity */
+};
+
+struct project_parity {
+	const struct node *node;
+	struct parity_looks looks;
+	const char *reference; /* resolved: the environment all others are held against */
+	struct str_list only;  /* dimensions; empty: all */
+	LIST_OF(struct parity_allow_key) allow;
+	/* Resolved: what `env` says of its variables, then `allow`; a later one counts over an
+	 * earlier one. */
+	LIST_OF(struct rule) rules;
+};
+
+/* A text of `parity` for one environment. */
+struct parity_text {
+	const char *name; /* of a database; else NULL */
+	const char *text; /* interpolated, unless `late` */
+	bool late;	  /* as written: a value in it is only known once its provider is asked */
+	struct origin origin;
+};
+struct parity_texts {
+	struct parity_text *items;
+	size_t count;
+};
+
+/* What an environment is looked at for: the project's and its own. */
+struct environment_parity {
+	const struct node *node;
+	struct parity_looks looks; /* paths, env_files, skip: resolved; the others as written */
+	struct parity_texts urls, names, ports, databases;
+};
+
+/* Under `require.parity_with`. */
+struct require_parity {
+	const struct node *node; /* NULL: not required */
+	const char *environment;
+	int severity;	  /* enum severity: the worst that is let through */
+	int64_t coverage; /* per cent of what was to be looked at */
+	int64_t max_age_ms;
+};
+struct environment_require {
+	const struct node *node;
+	struct require_parity parity_with;
+};
+
+/* The dimensions `only` and `skip` may name; sorted, ends with NULL. */
+extern const char *const parity_dimensions[];
+
 /* ---- environments ---- */
 
 enum trigger_kind { TRIGGER_MANUAL = 1, TRIGGER_PUSH, TRIGGER_TAG };
@@ -201,6 +278,8 @@ struct environment {
 	LIST_OF(struct scoped_values) values_for;
 	/* Resolved: the project's, those with a path of the environment's own replaced. */
 	LIST_OF(struct config_file) files;
+	struct environment_parity parity;
+	struct environment_require require;
 	/* Resolved: the environment's own keys, the others from `deploy`;
 	 * health.url and health.address interpolated. */
 	struct delivery delivery;
@@ -241,6 +320,7 @@ struct project {
 	LIST_OF(struct value_source) values_from; /* level PROJECT */
 	LIST_OF(struct config_file) files;
 	struct secret_scan secret_scan;
+	struct project_parity parity;
 	struct delivery deploy;			  /* project-wide defaults, not interpolated */
 	LIST_OF(struct environment) environments; /* in file order; at least one */
 };
@@ -292,6 +372,13 @@ int health_fill(struct arena *arena, const struct health *health, const struct c
 		struct err *err) CHECKED;
 /* Whether the server belongs to the group (NULL: all). */
 bool server_in_group(const struct server *server, const char *group);
+
+/* A late text with the values of a config set put in, and judged as its kind. In urls, names and ports a secret is
+ * refused: they stand in reports. In a database's address it is allowed, and the arena then
+ * holds it: arena_wipe_free. Errors never quote a value. */
+enum parity_text_kind { PARITY_URL = 1, PARITY_NAME, PARITY_PORT, PARITY_DATABASE };
+int parity_text_fill(struct arena *arena, enum parity_text_kind kind, const struct parity_text *text,
+		     const struct config_set *set, const char **out, struct err *err) CHECKED;
 
 /* Printed from the rows. */
 void project_print_schema(struct buf *out);

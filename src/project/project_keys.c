@@ -111,5 +111,9 @@ const struct key project_keys[] = {
 	    .type_name = "secret_scan", .expand = expand_secret_scan, .short_schema = "{\"const\": \"none\"}",
 	    .short_text = "`none` looks for nothing", .text = "exceptions from the search for committed secrets",
 	    .more = "A release in which a secret is found is not deployed; `lockstep secret scan` shows what is found."),
+	KEY(struct project, parity, OBJECT, .keys = parity_keys, .struct_size = sizeof(struct project_parity),
+	    .type_name = "parity", .text = "what is looked at when environments are compared, and what may differ",
+	    .more = "Much is looked at without it, and a shipped policy says what must be the same; see "
+		    "`docs/parity.md`."),
 	KEY_END,
 };

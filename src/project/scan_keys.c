@@ -1,28 +1,12 @@
 /* The keys of `secret_scan`: which findings somebody answers for. */
 #include "project/keys.h"
 
-#include <stdio.h>
-#include <time.h>
-
-/* The day's end in UTC, so that an exception holds on the day it names. */
-static bool parse_day(const char *text, int64_t *out)
-{
-	int year, month, day, used = 0;
-
-	if (strlen(text) != 10 || sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &used) != 3 || used != 10 || year < 2000 ||
-	    month < 1 || month > 12 || day < 1 || day > 31)
-		return false;
-	struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day + 1};
-	*out = (int64_t)timegm(&tm) * 1000;
-	return true;
-}
-
 static void check_until(struct key_decoder *decoder, const struct key *key, const struct node *node, void *base)
 {
 	struct allowed_secret *allowed = base;
 	(void)key;
 
-	if (!parse_day(allowed->until, &allowed->until_ms))
+	if (!day_parse(allowed->until, &allowed->until_ms))
 		diags_error(decoder->diags, node->origin, "`%.100s` is no day such as 2027-01-31", allowed->until);
 }
 

@@ -383,6 +383,171 @@ static void templates_must_stand_beside_the_file(void **state)
 	assert_int_equal(tree_remove_at(AT_FDCWD, dir, &err), 0);
 }
 
+static void expect_words(const struct str_list *list, const char *expected)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(KIB(4));
+	for (size_t i = 0; i < list->count; i++)
+		buf_printf(&text, "%s%s", i ? " " : "", list->items[i]);
+	assert_string_equal(buf_str(&text), expected);
+}
+
+static void expect_texts(const struct parity_texts *texts, const char *expected)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(KIB(4));
+	for (size_t i = 0; i < texts->count; i++)
+		buf_printf(&text, "%s%s%s%s%s", i ? " " : "", texts->items[i].late ? "late:" : "",
+			   texts->items[i].name ? texts->items[i].name : "", texts->items[i].name ? "=" : "",
+			   texts->items[i].text);
+	assert_string_equal(buf_str(&text), expected);
+}
+
+static void parity_is_read(void **state)
+{
+	(void)state;
+	const struct project *project = parse_good();
+	const struct project_parity *parity = &project->parity;
+	assert_string_equal(parity->reference, "production");
+	assert_int_equal(parity->only.count, 0);
+
+	const struct {
+		const char *fact, *where;
+		enum rule_kind kind;
+	} expected[] = {
+		{"env/DATABASE_URL/value", "lockstep.yml:38", RULE_UNIQUE},
+		{"endpoint/STRIPE_SECRET/mode", "lockstep.yml:37", RULE_LIVE_ONLY_IN},
+		{"hw/memory/total", "lockstep.yml:48", RULE_RATIO},
+		{"runtime/php/version", "lockstep.yml:49", RULE_MINOR},
+		{"os/timezone/name", "lockstep.yml:50", RULE_ONE_OF},
+		{"env/*_KEY/value", "lockstep.yml:51", RULE_UNIQUE},
+		{"file/storage/*", "lockstep.yml:52", RULE_IGNORE},
+	};
+	assert_int_equal(parity->rules.count, ARRAY_LEN(expected));
+	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+		const struct rule *rule = &parity->rules.items[i];
+		assert_string_equal(rule->fact, expected[i].fact);
+		assert_string_equal(rule->where, expected[i].where);
+		assert_int_equal(rule->kind, expected[i].kind);
+	}
+	const struct rule *live = &parity->rules.items[1], *ratio = &parity->rules.items[2],
+			  *minor = &parity->rules.items[3], *one_of = &parity->rules.items[4];
+	assert_int_equal(live->word_count, 1);
+	assert_string_equal(live->words[0], "production");
+	assert_true(ratio->ratio > 0.2499 && ratio->ratio < 0.2501);
+	assert_string_equal(ratio->owner, "ops");
+	assert_string_equal(ratio->reason, "staging is small");
+	assert_int_equal(ratio->until_ms, INT64_C(1803945600000)); /* 2027-03-02T00:00:00Z */
+	assert_int_equal(ratio->environment_count, 1);
+	assert_string_equal(ratio->environments[0], "staging");
+	assert_int_equal(ratio->severity, SEVERITY_NONE);
+	assert_int_equal(minor->severity, SEVERITY_LOW);
+	assert_int_equal(minor->until_ms, 0);
+	assert_int_equal(one_of->word_count, 2);
+	assert_string_equal(one_of->words[1], "Etc/UTC");
+}
+
+static void an_environment_is_looked_at_for_the_projects_and_its_own(void **state)
+{
+	(void)state;
+	const struct project *project = parse_good();
+	const struct environment_parity *staging = &project_environment(project, "staging")->parity,
+					*production = &project_environment(project, "production")->parity;
+	expect_words(&staging->looks.paths, "/etc/nginx/sites-enabled/shop.conf /etc/shop");
+	expect_words(&staging->looks.env_files, ".env");
+	expect_words(&staging->looks.skip, "hw");
+	expect_texts(&staging->urls, "https://stg.acme.io/ https://cdn.acme.io/app.js");
+	expect_texts(&staging->names, "db.internal");
+	expect_texts(&staging->ports, "db.internal:08");
+	expect_texts(&staging->databases,
+		     "late:main=${DATABASE_URL} "
+		     "late:log=postgres://app:${LOG_PASSWORD}@db.internal/log?sslmode=require");
+	expect_words(&production->looks.paths, "/etc/nginx/sites-enabled/shop.conf /etc/shop /etc/php/8.3");
+	expect_texts(&production->urls, "https://shop.acme.io/ https://cdn.acme.io/app.js");
+	/* Nothing gives PORT here: known in the others, so no slip of the pen. */
+	expect_texts(&production->ports, "late:db.internal:${PORT}");
+	expect_texts(&production->databases, "late:main=${DATABASE_URL} log=sqlite:/srv/log.db");
+
+	const struct require_parity *with = &project_environment(project, "production")->require.parity_with;
+	assert_string_equal(with->environment, "staging");
+	assert_int_equal(with->severity, SEVERITY_MEDIUM);
+	assert_int_equal(with->coverage, 95);
+	assert_int_equal(with->max_age_ms, 30 * 60 * 1000);
+	assert_null(project_environment(project, "staging")->require.parity_with.node);
+}
+
+#define SMALL "version: 1\nproject: p\ndeploy: {path: /x}\n"
+
+static void parity_has_fallbacks(void **state)
+{
+	(void)state;
+	const struct project *project =
+		parse(SMALL "files: {env: dotenv, path: config/env}\n"
+			    "parity: {reference: one, env_files: [a.env, b.env]}\n"
+			    "environments:\n  one: {servers: a, parity: {env_files: b.env}}\n"
+			    "  two: {servers: b, require: {parity_with: one}}\n");
+	const struct require_parity *with = &project->environments.items[1].require.parity_with;
+	assert_string_equal(project->parity.reference, "one");
+	expect_words(&project->environments.items[0].parity.looks.env_files, "a.env b.env");
+	assert_non_null(with->node);
+	assert_string_equal(with->environment, "one");
+	assert_int_equal(with->severity, SEVERITY_LOW);
+	assert_int_equal(with->coverage, 80);
+	assert_int_equal(with->max_age_ms, 60 * 60 * 1000);
+
+	project = parse(SMALL "files: {env: dotenv, path: config/env}\nenvironments: {one: {servers: a}}\n");
+	expect_words(&project->environments.items[0].parity.looks.env_files, "config/env");
+	assert_int_equal(project->environments.items[0].parity.urls.count, 0);
+}
+
+static void the_reference_is_the_end_of_the_longest_chain(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *environments, *reference;
+	} cases[] = {
+		{"{a: {servers: a}}", "a"},
+		{"{a: {servers: a}, b: {servers: b}}", "b"},
+		{"{a: {servers: a}, b: {servers: b, promote_from: a}, preview: {servers: c}}", "b"},
+		{"{c: {servers: c, promote_from: b}, b: {servers: b, promote_from: a}, a: {servers: a}}", "c"},
+		{"{a: {servers: a}, eu: {servers: b, promote_from: a}, us: {servers: c, promote_from: a}}", "us"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct project *project =
+			parse(arena_printf(&arena, SMALL "environments: %s\n", cases[i].environments));
+		assert_string_equal(project->parity.reference, cases[i].reference);
+	}
+}
+
+static void texts_of_parity_wait_for_values_of_providers(void **state)
+{
+	(void)state;
+	const struct parity_text *database =
+		&project_environment(parse_good(), "staging")->parity.databases.items[0];
+	const struct parity_text url = {.text = "https://${HOST}/", .late = true};
+	AUTO(safe_close) struct safe *safe = safe_open();
+	struct value values[] = {{"DATABASE_URL", "postgres://u:pw@h/d"}, {"HOST", "acme.io"}};
+	struct value_list list = {values, 2};
+	struct config_set set;
+	struct err err = ERR_INIT;
+	const char *text;
+	assert_int_equal(config_set_of_values(&arena, safe, &list, &set, &err), 0);
+	set.values[0].secret = true;
+	assert_int_equal(parity_text_fill(&arena, PARITY_DATABASE, database, &set, &text, &err), 0);
+	assert_string_equal(text, "postgres://u:pw@h/d");
+	assert_int_equal(parity_text_fill(&arena, PARITY_URL, &url, &set, &text, &err), 0);
+	assert_string_equal(text, "https://acme.io/");
+
+	set.values[1].secret = true;
+	assert_int_equal(parity_text_fill(&arena, PARITY_URL, &url, &set, &text, &err), -1);
+	assert_string_equal(err.text, "parity.urls: `${HOST}` is a secret, and what is asked stands in logs");
+	set.count = 0;
+	assert_int_equal(parity_text_fill(&arena, PARITY_DATABASE, database, &set, &text, &err), -1);
+	assert_string_equal(err.text, "parity.databases.main: `${DATABASE_URL}`: there is no value of this name");
+	values[1].text = "a b";
+	assert_int_equal(config_set_of_values(&arena, safe, &list, &set, &err), 0);
+	assert_int_equal(parity_text_fill(&arena, PARITY_URL, &url, &set, &text, &err), -1);
+	assert_string_equal(err.text, "parity.urls: `https://${HOST}/` names no valid host");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -397,6 +562,11 @@ int main(void)
 		TEST(the_file_is_found_in_folders_above),
 		TEST(configuration_is_read),
 		TEST(health_waits_for_values_of_providers),
+		TEST(parity_is_read),
+		TEST(an_environment_is_looked_at_for_the_projects_and_its_own),
+		TEST(parity_has_fallbacks),
+		TEST(the_reference_is_the_end_of_the_longest_chain),
+		TEST(texts_of_parity_wait_for_values_of_providers),
 		TEST(templates_must_stand_beside_the_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
