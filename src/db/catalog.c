@@ -73,7 +73,7 @@ void catalog_put_literal(const struct catalog *catalog, struct buf *out, struct 
 {
 	/* A backslash means itself to PostgreSQL (standard_conforming_strings is set for the
 	 * transaction) and something else to MySQL. */
-	bool doubles = catalog->engine == &catalog_mysql;
+	bool doubles = strcmp(catalog->engine->name, "mysql") == 0;
 
 	buf_putc(out, '\'');
 	for (size_t i = 0; i < text.len; i++) {
@@ -124,8 +124,7 @@ const char *catalog_message(const struct catalog *catalog, const char *message, 
 	struct slice rest = slice_trim(slice_of(message));
 
 	while (rest.len) {
-		bool is_password =
-			len && rest.len >= len && memcmp(rest.ptr, catalog->password, len) == 0;
+		bool is_password = len && rest.len >= len && memcmp(rest.ptr, catalog->password, len) == 0;
 		if (is_password)
 			buf_puts(&text, "***");
 		else if (rest.ptr[0] == '\n')

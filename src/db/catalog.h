@@ -48,8 +48,8 @@ extern const struct catalog_engine catalog_postgresql, catalog_mysql;
 
 /* Connects and begins the transaction. ERR_DENIED: the login was refused; ERR_NETWORK: nobody
  * there, or not in time; ERR_USER: no such database, or an option it does not understand. */
-int catalog_open(const struct catalog_engine *engine, const struct catalog_spec *spec,
-		 struct catalog **out, struct err *err) CHECKED;
+int catalog_open(const struct catalog_engine *engine, const struct catalog_spec *spec, struct catalog **out,
+		 struct err *err) CHECKED;
 void catalog_close(struct catalog **catalog); /* cleanup function */
 
 /* Statements that give rows or none; one at a time. After a failure the next one can be asked

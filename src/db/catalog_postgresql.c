@@ -15,13 +15,13 @@ static enum err_code code_of(const char *sqlstate)
 		const char *state;
 		enum err_code code;
 	} rows[] = {
-		{"57014", ERR_GATE},   /* statement_timeout */
+		{"57014", ERR_GATE},	 /* statement_timeout */
 		{"55P03", ERR_CONFLICT}, /* lock_timeout */
-		{"42501", ERR_DENIED}, /* insufficient_privilege */
-		{"28", ERR_DENIED},    /* the login */
-		{"3D000", ERR_USER},   /* no such database */
-		{"53", ERR_NETWORK},   /* too many connections, out of memory */
-		{"57P", ERR_NETWORK},  /* shutting down, starting up */
+		{"42501", ERR_DENIED},	 /* insufficient_privilege */
+		{"28", ERR_DENIED},	 /* the login */
+		{"3D000", ERR_USER},	 /* no such database */
+		{"53", ERR_NETWORK},	 /* too many connections, out of memory */
+		{"57P", ERR_NETWORK},	 /* shutting down, starting up */
 	};
 
 	for (size_t i = 0; sqlstate && i < ARRAY_LEN(rows); i++)
@@ -57,11 +57,16 @@ static enum err_code code_of_login(const char *message)
 		const char *words;
 		enum err_code code;
 	} rows[] = {
-		{"password authentication failed", ERR_DENIED}, {"no pg_hba.conf entry", ERR_DENIED},
-		{"authentication failed", ERR_DENIED},		{"no password supplied", ERR_DENIED},
-		{"permission denied for database", ERR_DENIED}, {"is not permitted to log in", ERR_DENIED},
-		{"certificate", ERR_DENIED},			{"does not exist", ERR_USER},
-		{"invalid sslmode", ERR_USER},			{"invalid port", ERR_USER},
+		{"password authentication failed", ERR_DENIED},
+		{"no pg_hba.conf entry", ERR_DENIED},
+		{"authentication failed", ERR_DENIED},
+		{"no password supplied", ERR_DENIED},
+		{"permission denied for database", ERR_DENIED},
+		{"is not permitted to log in", ERR_DENIED},
+		{"certificate", ERR_DENIED},
+		{"does not exist", ERR_USER},
+		{"invalid sslmode", ERR_USER},
+		{"invalid port", ERR_USER},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -106,9 +111,9 @@ static int take_row(struct catalog *catalog, const PGresult *result, catalog_row
 
 	ASSERT(columns <= CATALOG_COLUMNS_MAX);
 	for (int i = 0; i < columns; i++)
-		values[i] = PQgetisnull(result, 0, i) ? slice_make(NULL, 0)
-						      : slice_make(PQgetvalue(result, 0, i),
-								   (size_t)PQgetlength(result, 0, i));
+		values[i] = PQgetisnull(result, 0, i)
+				    ? slice_make(NULL, 0)
+				    : slice_make(PQgetvalue(result, 0, i), (size_t)PQgetlength(result, 0, i));
 	if (catalog_take(catalog, values, (size_t)columns, err))
 		return -1;
 	return row(context, values, (size_t)columns, err);
@@ -215,8 +220,8 @@ static int start(struct catalog *catalog, const struct catalog_spec *spec, struc
 {
 	char port[8];
 	snprintf(port, sizeof(port), "%u", spec->port);
-	const char *const names[] = {"host",	"hostaddr", "port",		"user",
-				     "password", "dbname",   "sslmode",		"application_name",
+	const char *const names[] = {"host",	   "hostaddr",	      "port",	 "user",
+				     "password",   "dbname",	      "sslmode", "application_name",
 				     "gssencmode", "client_encoding", NULL};
 	const char *const values[] = {spec->socket ? spec->socket : spec->host,
 				      spec->socket ? NULL : spec->address,

@@ -125,7 +125,8 @@ static int take_row(void *context, const struct slice *values, size_t count, str
 	return rows->row(rows->gather, values, count, err);
 }
 
-int gather_query(struct gather *gather, const char *covers, const char *sql, catalog_row *row, struct err *err)
+int gather_query(struct gather *gather, const char *covers, const char *sql, catalog_row *row,
+		 struct err *err)
 {
 	struct err why = ERR_INIT;
 	struct slice rest = slice_of(covers);
@@ -169,8 +170,8 @@ const char *gather_str(struct gather *gather, struct slice text)
  * effect does. */
 static bool is_schema(struct slice rest)
 {
-	static const char *const parts[] = {"table/", "view/", "function/", "sequence/", "enum/",
-					    "domain/", "type/", "event/", "statistics/"};
+	static const char *const parts[] = {"table/",  "view/", "function/", "sequence/",  "enum/",
+					    "domain/", "type/", "event/",    "statistics/"};
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		if (slice_starts_with(rest, parts[i]))

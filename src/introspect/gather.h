@@ -9,20 +9,29 @@
 /* Longer texts are told by their digest. */
 enum { GATHER_TEXT_MAX = 16 << 10, GATHER_SQL_MAX = 1 << 20 };
 
+struct route;
+
 struct gather {
 	const struct database_spec *spec;
 	struct fact_list *out;
 	struct catalog *catalog; /* NULL: SQLite */
+	struct route *route;	 /* NULL: straight from here */
 	enum sql_dialect dialect;
 	const char *home;     /* the schema whose name is left out of subjects */
 	struct arena arena;   /* for all of it */
 	struct arena scratch; /* for one row */
 	bool broken;	      /* a fact could not be kept: the run ends, and err says why */
 	bool version_16;      /* PostgreSQL prints views as since 16 */
-	char *locked;	      /* PostgreSQL: oids of relations somebody holds exclusively, "0,16385" */
+	/* A table's rows as text, `schema` "" for the default one; context goes to `row`. */
+	int (*read_table)(struct gather *gather, const char *schema, const char *table,
+			  const char *const *columns, size_t count, size_t rows_max, catalog_row *row,
+			  void *context, struct err *err);
+	char *locked; /* PostgreSQL: oids of relations somebody holds exclusively, "0,16385" */
 };
 
 void gather_free(struct gather *gather); /* cleanup function */
+/* Connects as the spec says, itself or through the server (route.h). */
+int gather_connect(struct gather *gather, const struct catalog_engine *engine, struct err *err) CHECKED;
 
 /* One fact; the format gives what follows "db/NAME/". A value without ptr adds nothing. */
 int gather_put(struct gather *gather, enum fact_kind kind, struct slice value, struct err *err,

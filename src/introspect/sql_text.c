@@ -102,10 +102,10 @@ static size_t number_len(struct slice text)
 {
 	size_t len = 0;
 
-	while (len < text.len && (isalnum((unsigned char)text.ptr[len]) || text.ptr[len] == '.' ||
-				  ((text.ptr[len] == '+' || text.ptr[len] == '-') && len &&
-				   (text.ptr[len - 1] | 32) == 'e' && len + 1 < text.len &&
-				   isdigit((unsigned char)text.ptr[len + 1]))))
+	while (len < text.len &&
+	       (isalnum((unsigned char)text.ptr[len]) || text.ptr[len] == '.' ||
+		((text.ptr[len] == '+' || text.ptr[len] == '-') && len && (text.ptr[len - 1] | 32) == 'e' &&
+		 len + 1 < text.len && isdigit((unsigned char)text.ptr[len + 1]))))
 		len++;
 	return len;
 }
@@ -240,7 +240,8 @@ void sql_text_drop_schema(struct arena *arena, struct sql_tokens *tokens, struct
 /* Where the outermost SELECT's one FROM item ends, and its name; false: not one table. */
 static bool only_item(const struct sql_tokens *tokens, struct slice *alias_out)
 {
-	static const char *const ends[] = {"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"};
+	static const char *const ends[] = {"WHERE", "GROUP",  "HAVING", "WINDOW", "ORDER",
+					   "LIMIT", "OFFSET", "FETCH",	"FOR"};
 	static const char *const sets[] = {"UNION", "INTERSECT", "EXCEPT", "JOIN"};
 	const struct sql_token *last = NULL;
 	bool inside = false, ended = false;
@@ -249,9 +250,10 @@ static bool only_item(const struct sql_tokens *tokens, struct slice *alias_out)
 	for (size_t i = 0; i < tokens->count; i++) {
 		const struct sql_token *token = &tokens->items[i];
 		depth += sign_is(token, '(') - sign_is(token, ')');
-		if (depth > 0 && inside && !ended && sign_is(token, '(') && depth == 1 && i + 1 < tokens->count &&
-		    token_is(&tokens->items[i - 1], "FROM") && !token_is(&tokens->items[i + 1], "SELECT") &&
-		    !token_is(&tokens->items[i + 1], "WITH") && !token_is(&tokens->items[i + 1], "VALUES"))
+		if (depth > 0 && inside && !ended && sign_is(token, '(') && depth == 1 &&
+		    i + 1 < tokens->count && token_is(&tokens->items[i - 1], "FROM") &&
+		    !token_is(&tokens->items[i + 1], "SELECT") && !token_is(&tokens->items[i + 1], "WITH") &&
+		    !token_is(&tokens->items[i + 1], "VALUES"))
 			return false; /* FROM (a JOIN b …) */
 		if (depth > 0)
 			continue;
@@ -286,15 +288,16 @@ void sql_text_drop_only_table(struct sql_tokens *tokens)
 		return;
 	for (size_t i = 0; i < tokens->count; i++) {
 		if (sign_is(&items[i], '(') &&
-		    (nested || (i + 1 < tokens->count && (token_is(&items[i + 1], "SELECT") ||
-							  token_is(&items[i + 1], "WITH") ||
-							  token_is(&items[i + 1], "VALUES")))))
+		    (nested || (i + 1 < tokens->count &&
+				(token_is(&items[i + 1], "SELECT") || token_is(&items[i + 1], "WITH") ||
+				 token_is(&items[i + 1], "VALUES")))))
 			nested++;
 		else if (nested && sign_is(&items[i], ')'))
 			nested--;
 		bool first = count == 0 || !sign_is(&items[count - 1], '.');
 		if (!nested && first && i + 2 < tokens->count && slice_equal(items[i].text, alias) &&
-		    sign_is(&items[i + 1], '.') && (items[i + 2].kind == SQL_WORD || items[i + 2].kind == SQL_NAME)) {
+		    sign_is(&items[i + 1], '.') &&
+		    (items[i + 2].kind == SQL_WORD || items[i + 2].kind == SQL_NAME)) {
 			i++;
 			continue;
 		}
@@ -308,10 +311,11 @@ void sql_text_drop_only_table(struct sql_tokens *tokens)
 /* A parenthesis stands apart from these, and close to the name of a function. */
 static bool stands_apart(const struct sql_token *token)
 {
-	static const char *const words[] = {
-		"check", "key",	  "unique", "in",   "and",    "or",    "not",  "as",	 "values",
-		"on",	 "using", "over",   "filter", "where", "when", "then", "else",	 "case",
-		"select", "from", "join",   "exists", "exclude", "with", "having", "by", "return", "distinct"};
+	static const char *const words[] = {"check",  "key",   "unique", "in",	    "and",     "or",
+					    "not",    "as",    "values", "on",	    "using",   "over",
+					    "filter", "where", "when",	 "then",    "else",    "case",
+					    "select", "from",  "join",	 "exists",  "exclude", "with",
+					    "having", "by",    "return", "distinct"};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (token_is(token, words[i]))

@@ -4,8 +4,6 @@
 #include "introspect/kinds.h"
 #include "introspect/migration_tables.h"
 
-#include <stdlib.h>
-
 /* --- questions ------------------------------------------------------------------ */
 
 static void put_version_part(struct buf *out, struct slice inside, int major)
@@ -112,11 +110,45 @@ int postgresql_find_locks(struct gather *gather, struct err *err)
 		" and database = (select oid from pg_database where datname = current_database()))"
 		" select c.oid, n.nspname, c.relname, c.relkind from pg_class c"
 		" join pg_namespace n on n.oid = c.relnamespace"
-		" where c.relkind in ('r', 'p', 'f', 'v', 'm') and not {system} and (c.oid in (select relation from held)"
-		" or exists (select from pg_rewrite r join pg_depend d on d.objid = r.oid and d.classid = 'pg_rewrite'::regclass"
+		" where c.relkind in ('r', 'p', 'f', 'v', 'm') and not {system} and (c.oid in (select "
+		"relation from held)"
+		" or exists (select from pg_rewrite r join pg_depend d on d.objid = r.oid and d.classid = "
+		"'pg_rewrite'::regclass"
 		" join held on held.relation = d.refobjid where r.ev_class = c.oid"
 		" and d.refclassid = 'pg_class'::regclass))",
 		take_lock, err);
+}
+
+/* --- tables' rows ------------------------------------------------------------------- */
+
+static void put_name(struct buf *out, struct slice name)
+{
+	buf_putc(out, '"');
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.ptr[i] == '"')
+			buf_putc(out, '"');
+		buf_putc(out, name.ptr[i]);
+	}
+	buf_putc(out, '"');
+}
+
+static int read_table(struct gather *gather, const char *schema, const char *table,
+		      const char *const *columns, size_t count, size_t rows_max, catalog_row *row,
+		      void *context, struct err *err)
+{
+	AUTO(buf_free) struct buf sql = BUF_INIT(64 << 10);
+
+	for (size_t i = 0; i < count; i++) {
+		buf_puts(&sql, i ? ", " : "select ");
+		put_name(&sql, slice_of(columns[i]));
+		buf_puts(&sql, "::text");
+	}
+	buf_puts(&sql, " from ");
+	put_name(&sql, slice_of(*schema ? schema : gather->home));
+	buf_putc(&sql, '.');
+	put_name(&sql, slice_of(table));
+	buf_printf(&sql, " limit %zu", rows_max);
+	return catalog_query(gather->catalog, buf_str(&sql), row, context, err);
 }
 
 /* --- all of it ---------------------------------------------------------------------- */
@@ -132,9 +164,11 @@ static int gather_all(struct gather *gather, struct err *err)
 
 static int postgresql_facts(const struct database_spec *spec, struct fact_list *out, struct err *err)
 {
-	AUTO(gather_free) struct gather gather = {.spec = spec, .out = out, .dialect = SQL_POSTGRESQL};
+	AUTO(gather_free)
+	struct gather gather = {
+		.spec = spec, .out = out, .dialect = SQL_POSTGRESQL, .read_table = read_table};
 
-	if (kinds_connect(&gather, &catalog_postgresql, err))
+	if (gather_connect(&gather, &catalog_postgresql, err))
 		return -1;
 	return gather_all(&gather, err);
 }

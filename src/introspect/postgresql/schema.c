@@ -38,7 +38,8 @@ static const char *kind_of_relation(struct slice kind)
 /* --- tables ------------------------------------------------------------------------- */
 
 static const char tables[] =
-	"select n.nspname, c.relname, c.relkind, c.relpersistence = 'u', c.relrowsecurity, c.relforcerowsecurity,"
+	"select n.nspname, c.relname, c.relkind, c.relpersistence = 'u', c.relrowsecurity, "
+	"c.relforcerowsecurity,"
 	" array_to_string(c.reloptions, ', '), case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,"
 	" case when c.relispartition then pg_get_expr(c.relpartbound, c.oid) end,"
 	" (select string_agg(pn.nspname || '.' || p.relname, ', ' order by i.inhseqno) from pg_inherits i"
@@ -47,7 +48,8 @@ static const char tables[] =
 	" case c.relreplident when 'n' then 'nothing' when 'f' then 'full' when 'i' then 'index' end,"
 	" (select s.srvname from pg_foreign_table f join pg_foreign_server s on s.oid = f.ftserver"
 	" where f.ftrelid = c.oid)"
-	" from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'f')" OF_TABLE;
+	" from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', "
+	"'f')" OF_TABLE;
 
 static int take_table(void *context, const struct slice *values, size_t count, struct err *err)
 {
@@ -64,7 +66,8 @@ static int take_table(void *context, const struct slice *values, size_t count, s
 	    gather_put(gather, FACT_TEXT, values[13], err, "table/%s/foreign_server", name) ||
 	    gather_sql(gather, values[7], err, "table/%s/partition/key", name) ||
 	    gather_sql(gather, values[8], err, "table/%s/partition/bound", name) ||
-	    gather_sql(gather, values[9], err, "table/%s/%s", name, is_partition ? "partition/of" : "inherits"))
+	    gather_sql(gather, values[9], err, "table/%s/%s", name,
+		       is_partition ? "partition/of" : "inherits"))
 		return -1;
 	if (!is_true(values[4]))
 		return 0;
@@ -73,14 +76,16 @@ static int take_table(void *context, const struct slice *values, size_t count, s
 }
 
 static const char columns[] =
-	"select n.nspname, c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,"
+	"select n.nspname, c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod), "
+	"a.attnotnull,"
 	" pg_get_expr(d.adbin, d.adrelid), a.attidentity, {12+|a.attgenerated|''},"
 	" (select co.collname from pg_collation co join pg_type t on t.oid = a.atttypid"
 	" where co.oid = a.attcollation and a.attcollation <> t.typcollation), a.attrelid"
-	" from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace"
+	" from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = "
+	"c.relnamespace"
 	" left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum"
-	" where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'f') and not c.relispartition" OF_TABLE
-	" order by a.attrelid, a.attnum";
+	" where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'f') and not "
+	"c.relispartition" OF_TABLE " order by a.attrelid, a.attnum";
 
 /* Where the column stands among those that are left of its table. */
 struct positions {
@@ -105,15 +110,16 @@ static int take_column(void *context, const struct slice *values, size_t count, 
 	const char *key = arena_printf(&gather->scratch, "table/%s/column/%.*s",
 				       gather_name(gather, values[0], values[1]), SLICE_ARG(values[3]));
 	const char *position = arena_printf(&gather->scratch, "%d", position_of(values[10]));
-	char identity = values[7].len ? values[7].ptr[0] : '\0', generated = values[8].len ? values[8].ptr[0] : '\0';
+	char identity = values[7].len ? values[7].ptr[0] : '\0',
+	     generated = values[8].len ? values[8].ptr[0] : '\0';
 
 	if (gather_sql(gather, values[4], err, "%s/type", key) ||
 	    gather_put(gather, FACT_TEXT, gather_yes(!is_true(values[5])), err, "%s/null", key) ||
 	    gather_evidence(gather, FACT_NUMBER, slice_of(position), err, "%s/position", key) ||
 	    gather_put(gather, FACT_TEXT, values[9], err, "%s/collation", key))
 		return -1;
-	if (identity && gather_put(gather, FACT_TEXT, identity == 'a' ? SLICE("always") : SLICE("by default"), err,
-				   "%s/identity", key))
+	if (identity && gather_put(gather, FACT_TEXT, identity == 'a' ? SLICE("always") : SLICE("by default"),
+				   err, "%s/identity", key))
 		return -1;
 	if (!generated)
 		return gather_sql(gather, values[6], err, "%s/default", key);
@@ -127,7 +133,8 @@ static int take_column(void *context, const struct slice *values, size_t count, 
 static const char indexes[] =
 	"select n.nspname, c.relname, c.relkind, ic.relname, pg_get_indexdef(i.indexrelid),"
 	" i.indisvalid and i.indisready and i.indislive,"
-	" exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')"
+	" exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', "
+	"'x')"
 	" and k.conrelid = i.indrelid), ic.relispartition, i.indisreplident"
 	" from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_class c on c.oid = i.indrelid"
 	" join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'm')" OF_TABLE;
@@ -149,8 +156,8 @@ static int take_index(void *context, const struct slice *values, size_t count, s
 {
 	struct gather *gather = context;
 	ASSERT(count == 9);
-	const char *key = arena_printf(&gather->scratch, "%s/index/%.*s", holder(gather, values),
-				       SLICE_ARG(values[3]));
+	const char *key =
+		arena_printf(&gather->scratch, "%s/index/%.*s", holder(gather, values), SLICE_ARG(values[3]));
 	bool valid = is_true(values[5]);
 
 	/* The index of a constraint is told by it; one attached to a parent's by that. */
@@ -163,9 +170,10 @@ static int take_index(void *context, const struct slice *values, size_t count, s
 
 static const char constraints[] =
 	"select n.nspname, c.relname, c.relkind, k.conname, pg_get_constraintdef(k.oid), k.convalidated"
-	" from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace"
-	" where k.contype in ('c', 'f', 'p', 'u', 'x') and k.conparentid = 0 and (k.conislocal or k.coninhcount = 0)"
-	OF_TABLE;
+	" from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = "
+	"c.relnamespace"
+	" where k.contype in ('c', 'f', 'p', 'u', 'x') and k.conparentid = 0 and (k.conislocal or "
+	"k.coninhcount = 0)" OF_TABLE;
 
 static struct slice without_not_valid(struct slice sql)
 {
@@ -190,10 +198,12 @@ static int take_constraint(void *context, const struct slice *values, size_t cou
 
 static const char triggers[] =
 	"select n.nspname, c.relname, c.relkind, g.tgname, pg_get_triggerdef(g.oid), g.tgenabled"
-	" from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace"
+	" from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = "
+	"c.relnamespace"
 	" where not g.tgisinternal {13+|and g.tgparentid = 0|}" OF_TABLE
 	" union all select n.nspname, c.relname, c.relkind, r.rulename, pg_get_ruledef(r.oid), r.ev_enabled"
-	" from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace"
+	" from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = "
+	"c.relnamespace"
 	" where r.rulename <> '_RETURN'" OF_TABLE;
 
 static int take_trigger(void *context, const struct slice *values, size_t count, struct err *err)
@@ -219,12 +229,14 @@ static int take_trigger(void *context, const struct slice *values, size_t count,
 static const char policies[] =
 	"select n.nspname, c.relname, c.relkind, p.polname, concat_ws(' ',"
 	" case when p.polpermissive then 'PERMISSIVE' else 'RESTRICTIVE' end, 'FOR',"
-	" case p.polcmd when 'r' then 'SELECT' when 'a' then 'INSERT' when 'w' then 'UPDATE' when 'd' then 'DELETE'"
+	" case p.polcmd when 'r' then 'SELECT' when 'a' then 'INSERT' when 'w' then 'UPDATE' when 'd' then "
+	"'DELETE'"
 	" else 'ALL' end, 'TO', (select string_agg(coalesce(r.rolname, 'public'), ', ' order by r.rolname)"
 	" from unnest(p.polroles) u left join pg_roles r on r.oid = u),"
 	" 'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',"
 	" 'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')"
-	" from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace"
+	" from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = "
+	"c.relnamespace"
 	" where true" OF_TABLE;
 
 static int take_policy(void *context, const struct slice *values, size_t count, struct err *err)
@@ -240,7 +252,8 @@ static int take_policy(void *context, const struct slice *values, size_t count, 
 static const char views[] =
 	"select n.nspname, c.relname, c.relkind, pg_get_viewdef(c.oid), array_to_string(c.reloptions, ', '),"
 	" c.relispopulated, pg_get_userbyid(c.relowner)"
-	" from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('v', 'm')" OF_TABLE;
+	" from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('v', "
+	"'m')" OF_TABLE;
 
 static int take_view(void *context, const struct slice *values, size_t count, struct err *err)
 {
@@ -270,7 +283,8 @@ static int take_view(void *context, const struct slice *values, size_t count, st
 
 static const char functions[] =
 	"select n.nspname, p.proname, oidvectortypes(p.proargtypes), pg_get_userbyid(p.proowner), l.lanname,"
-	" concat_ws(' ', case p.prokind when 'p' then 'PROCEDURE' when 'a' then 'AGGREGATE' when 'w' then 'WINDOW'"
+	" concat_ws(' ', case p.prokind when 'p' then 'PROCEDURE' when 'a' then 'AGGREGATE' when 'w' then "
+	"'WINDOW'"
 	" else 'FUNCTION' end, '(' || pg_get_function_arguments(p.oid) || ')',"
 	" 'RETURNS ' || pg_get_function_result(p.oid), 'LANGUAGE ' || l.lanname,"
 	" case p.provolatile when 'i' then 'IMMUTABLE' when 's' then 'STABLE' end,"
@@ -285,7 +299,8 @@ static const char functions[] =
 	" nullif(a.aggfinalfn::text, '-'), nullif(a.aggcombinefn::text, '-'), quote_nullable(a.agginitval),"
 	" a.aggkind) end, p.probin),"
 	" case when p.prokind <> 'a' then p.prosrc end, {14+|pg_get_function_sqlbody(p.oid)|null}"
-	" from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang"
+	" from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = "
+	"p.prolang"
 	" left join pg_aggregate a on a.aggfnoid = p.oid"
 	" where not {system} and not {extension:pg_proc:p.oid}";
 
@@ -317,16 +332,20 @@ static int take_function(void *context, const struct slice *values, size_t count
 }
 
 static const char sequences[] =
-	"select n.nspname, c.relname, concat_ws(' ', 'AS', format_type(s.seqtypid, null), 'START', s.seqstart,"
+	"select n.nspname, c.relname, concat_ws(' ', 'AS', format_type(s.seqtypid, null), 'START', "
+	"s.seqstart,"
 	" 'INCREMENT', s.seqincrement, 'MIN', s.seqmin, 'MAX', s.seqmax, 'CACHE', s.seqcache,"
 	" case when s.seqcycle then 'CYCLE' end),"
 	" (select quote_ident(tn.nspname) || '.' || quote_ident(t.relname) || '.' || quote_ident(a.attname)"
-	" from pg_depend d join pg_class t on t.oid = d.refobjid join pg_namespace tn on tn.oid = t.relnamespace"
+	" from pg_depend d join pg_class t on t.oid = d.refobjid join pg_namespace tn on tn.oid = "
+	"t.relnamespace"
 	" join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid"
 	" where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass"
 	" and d.deptype = 'a'), pg_get_userbyid(c.relowner)"
-	" from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace"
-	" where not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid"
+	" from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = "
+	"c.relnamespace"
+	" where not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = "
+	"c.oid"
 	" and d.deptype = 'i')" OF_TABLE;
 
 static int take_sequence(void *context, const struct slice *values, size_t count, struct err *err)
@@ -346,11 +365,15 @@ static const char types[] =
 	" when 'e' then (select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder)"
 	" from pg_enum e where e.enumtypid = t.oid)"
 	" when 'd' then format_type(t.typbasetype, t.typtypmod)"
-	" when 'r' then 'RANGE OF ' || (select format_type(r.rngsubtype, null) from pg_range r where r.rngtypid = t.oid)"
-	" when 'c' then (select string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod), ', '"
-	" order by a.attnum) from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped)"
+	" when 'r' then 'RANGE OF ' || (select format_type(r.rngsubtype, null) from pg_range r where "
+	"r.rngtypid = t.oid)"
+	" when 'c' then (select string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, "
+	"a.atttypmod), ', '"
+	" order by a.attnum) from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not "
+	"a.attisdropped)"
 	" else 'BASE' end, t.typdefault, t.typnotnull"
-	" from pg_type t join pg_namespace n on n.oid = t.typnamespace left join pg_class c on c.oid = t.typrelid"
+	" from pg_type t join pg_namespace n on n.oid = t.typnamespace left join pg_class c on c.oid = "
+	"t.typrelid"
 	" where (t.typtype in ('e', 'd', 'r') or (t.typtype = 'c' and c.relkind = 'c')"
 	" or (t.typtype = 'b' and t.typelem = 0)) and not {system} and not {extension:pg_type:t.oid}";
 
@@ -361,8 +384,8 @@ static int take_type(void *context, const struct slice *values, size_t count, st
 	const char *name = gather_name(gather, values[0], values[1]);
 
 	if (slice_is(values[2], "e"))
-		return gather_put(gather, FACT_TEXT, values[3].ptr ? values[3] : SLICE(""), err, "enum/%s/values",
-				  name);
+		return gather_put(gather, FACT_TEXT, values[3].ptr ? values[3] : SLICE(""), err,
+				  "enum/%s/values", name);
 	if (!slice_is(values[2], "d"))
 		return gather_sql(gather, values[3], err, "type/%s/definition", name);
 	if (gather_sql(gather, values[3], err, "domain/%s/type", name) ||
@@ -373,7 +396,8 @@ static int take_type(void *context, const struct slice *values, size_t count, st
 
 static const char domain_constraints[] =
 	"select n.nspname, t.typname, k.conname, pg_get_constraintdef(k.oid), k.convalidated"
-	" from pg_constraint k join pg_type t on t.oid = k.contypid join pg_namespace n on n.oid = t.typnamespace"
+	" from pg_constraint k join pg_type t on t.oid = k.contypid join pg_namespace n on n.oid = "
+	"t.typnamespace"
 	" where k.contype = 'c' and not {system} and not {extension:pg_type:t.oid}";
 
 static int take_domain_constraint(void *context, const struct slice *values, size_t count, struct err *err)
@@ -395,10 +419,12 @@ static const char others[] =
 	" join pg_namespace n on n.oid = s.stxnamespace where not {system}"
 	" union all select 'event_trigger', null, e.evtname, concat_ws(' ', e.evtevent, e.evtfoid::regproc,"
 	" e.evtenabled, array_to_string(e.evttags, ', ')) from pg_event_trigger e"
-	" union all select 'publication', null, p.pubname, concat_ws(' ', case when p.puballtables then 'ALL TABLES' end,"
+	" union all select 'publication', null, p.pubname, concat_ws(' ', case when p.puballtables then 'ALL "
+	"TABLES' end,"
 	" case when p.pubinsert then 'INSERT' end, case when p.pubupdate then 'UPDATE' end,"
 	" case when p.pubdelete then 'DELETE' end, case when p.pubtruncate then 'TRUNCATE' end,"
-	" (select string_agg(t.schemaname || '.' || t.tablename, ', ' order by 1) from pg_publication_tables t"
+	" (select string_agg(t.schemaname || '.' || t.tablename, ', ' order by 1) from pg_publication_tables "
+	"t"
 	" where t.pubname = p.pubname and not p.puballtables)) from pg_publication p"
 	" union all select 'foreign_server', null, s.srvname, w.fdwname from pg_foreign_server s"
 	" join pg_foreign_data_wrapper w on w.oid = s.srvfdw";
@@ -407,8 +433,8 @@ static int take_other(void *context, const struct slice *values, size_t count, s
 {
 	struct gather *gather = context;
 	ASSERT(count == 4);
-	const char *name = values[1].ptr ? gather_name(gather, values[1], values[2])
-					 : gather_str(gather, values[2]);
+	const char *name =
+		values[1].ptr ? gather_name(gather, values[1], values[2]) : gather_str(gather, values[2]);
 
 	return gather_sql(gather, values[3].ptr ? values[3] : SLICE(""), err, "%.*s/%s/definition",
 			  SLICE_ARG(values[0]), name);

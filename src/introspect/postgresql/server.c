@@ -20,9 +20,12 @@ static int take_database(void *context, const struct slice *values, size_t count
 {
 	struct gather *gather = context;
 	ASSERT(count == 8);
-	static const char *const keys[] = {"server/encoding",	       "server/collate",
-					   "server/ctype",	       "server/locale_provider",
-					   "collation/default/version", "collation/default/actual"};
+	static const char *const keys[] = {"server/encoding",
+					   "server/collate",
+					   "server/ctype",
+					   "server/locale_provider",
+					   "collation/default/version",
+					   "collation/default/actual"};
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (gather_put(gather, FACT_TEXT, values[i], err, "%s", keys[i]))
@@ -35,15 +38,34 @@ static int take_database(void *context, const struct slice *values, size_t count
 /* Belong to the machine, not to the application: the policy lets them differ. */
 static bool is_of_machine(struct slice name)
 {
-	static const char *const names[] = {
-		"data_directory", "config_file",	   "hba_file",	      "ident_file",
-		"external_pid_file", "listen_addresses",   "port",	      "cluster_name",
-		"ssl_cert_file",  "ssl_key_file",	   "ssl_ca_file",     "ssl_crl_file",
-		"archive_command", "restore_command",	   "archive_cleanup_command",
-		"primary_conninfo", "primary_slot_name",   "synchronous_standby_names",
-		"unix_socket_directories", "log_directory", "log_filename",    "stats_temp_directory",
-		"dynamic_library_path", "krb_server_keyfile", "bonjour_name", "recovery_end_command",
-		"unix_socket_group", "synchronized_standby_slots"};
+	static const char *const names[] = {"data_directory",
+					    "config_file",
+					    "hba_file",
+					    "ident_file",
+					    "external_pid_file",
+					    "listen_addresses",
+					    "port",
+					    "cluster_name",
+					    "ssl_cert_file",
+					    "ssl_key_file",
+					    "ssl_ca_file",
+					    "ssl_crl_file",
+					    "archive_command",
+					    "restore_command",
+					    "archive_cleanup_command",
+					    "primary_conninfo",
+					    "primary_slot_name",
+					    "synchronous_standby_names",
+					    "unix_socket_directories",
+					    "log_directory",
+					    "log_filename",
+					    "stats_temp_directory",
+					    "dynamic_library_path",
+					    "krb_server_keyfile",
+					    "bonjour_name",
+					    "recovery_end_command",
+					    "unix_socket_group",
+					    "synchronized_standby_slots"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (slice_is(name, names[i]))
@@ -54,9 +76,9 @@ static bool is_of_machine(struct slice name)
 /* May hold passwords, or keys an application put there; that it is set is all we say. */
 static bool is_private(struct slice name, struct slice category)
 {
-	static const char *const names[] = {"primary_conninfo",	       "archive_command",
-					    "restore_command",	       "archive_cleanup_command",
-					    "recovery_end_command",    "ssl_passphrase_command"};
+	static const char *const names[] = {"primary_conninfo",	    "archive_command",
+					    "restore_command",	    "archive_cleanup_command",
+					    "recovery_end_command", "ssl_passphrase_command"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (slice_is(name, names[i]))
@@ -82,7 +104,8 @@ static struct fact value_of(struct gather *gather, struct slice value, struct sl
 		name = slice_skip(name, 1);
 	if (name.len < unit.len && slice_to_u64(slice_make(unit.ptr, unit.len - name.len), &times))
 		number *= (int64_t)MIN(times, (uint64_t)1 << 20);
-	fact.value = slice_of(arena_printf(&gather->scratch, "%lld %.*s", (long long)number, SLICE_ARG(name)));
+	fact.value =
+		slice_of(arena_printf(&gather->scratch, "%lld %.*s", (long long)number, SLICE_ARG(name)));
 	return fact;
 }
 
@@ -101,8 +124,8 @@ static int take_setting(void *context, const struct slice *values, size_t count,
 		fact = (struct fact){.kind = FACT_TEXT, .value = SLICE("set")};
 	if (gather_put(gather, fact.kind, fact.value, err, "%s/%s/value", dimension, name))
 		return -1;
-	if (slice_is(values[7], "t") &&
-	    gather_put(gather, FACT_TEXT, SLICE("waits for a restart"), err, "%s/%s/pending", dimension, name))
+	if (slice_is(values[7], "t") && gather_put(gather, FACT_TEXT, SLICE("waits for a restart"), err,
+						   "%s/%s/pending", dimension, name))
 		return -1;
 	return gather_evidence(gather, FACT_TEXT,
 			       slice_of(arena_printf(&gather->scratch, "%.*s%s%.*s", SLICE_ARG(values[3]),
@@ -118,8 +141,9 @@ static int take_extension(void *context, const struct slice *values, size_t coun
 
 	if (gather_put(gather, FACT_VERSION, values[1], err, "extension/%s/version", name))
 		return -1;
-	return gather_put(gather, FACT_TEXT, slice_is(values[2], gather->home) ? SLICE("(default)") : values[2],
-			  err, "extension/%s/schema", name);
+	return gather_put(gather, FACT_TEXT,
+			  slice_is(values[2], gather->home) ? SLICE("(default)") : values[2], err,
+			  "extension/%s/schema", name);
 }
 
 static int take_collation(void *context, const struct slice *values, size_t count, struct err *err)
@@ -148,31 +172,36 @@ int postgresql_server(struct gather *gather, struct err *err)
 
 	/* The first question decides what all others mean, and is asked before any name of the
 	 * application's could stand for one of PostgreSQL's. */
-	if (catalog_query(gather->catalog,
-			  "select pg_catalog.current_schema(), pg_catalog.current_setting('server_version'), 1",
-			  take_home, gather, &why) ||
+	if (catalog_query(
+		    gather->catalog,
+		    "select pg_catalog.current_schema(), pg_catalog.current_setting('server_version'), 1",
+		    take_home, gather, &why) ||
 	    catalog_query(gather->catalog, "set local search_path = pg_catalog, pg_temp", NULL, NULL, &why)) {
 		*err = why;
 		return -1;
 	}
-	if (postgresql_ask(gather, "server/",
-			   "select pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,"
-			   " {15+|case d.datlocprovider when 'c' then 'libc' when 'i' then 'icu' else 'builtin' end|'libc'},"
-			   " {15+|d.datcollversion|null}, {15+|pg_database_collation_actual_version(d.oid)|null},"
-			   " pg_is_in_recovery(), pg_get_userbyid(d.datdba)"
-			   " from pg_database d where d.datname = current_database()",
-			   take_database, err))
+	if (postgresql_ask(
+		    gather, "server/",
+		    "select pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,"
+		    " {15+|case d.datlocprovider when 'c' then 'libc' when 'i' then 'icu' else 'builtin' "
+		    "end|'libc'},"
+		    " {15+|d.datcollversion|null}, {15+|pg_database_collation_actual_version(d.oid)|null},"
+		    " pg_is_in_recovery(), pg_get_userbyid(d.datdba)"
+		    " from pg_database d where d.datname = current_database()",
+		    take_database, err))
 		return -1;
 	/* What this transaction itself has set is told as it was before. */
-	if (postgresql_ask(gather, "setting/ machine/",
-			   "select name, case when source = 'session' then reset_val else setting end, unit,"
-			   " case when source = 'session' then 'configuration' else source end, sourcefile, category,"
-			   " vartype, pending_restart from pg_settings"
-			   " where (source not in ('default', 'override', 'client', 'session', 'interactive')"
-			   " or (source = 'session' and reset_val is distinct from boot_val) or pending_restart"
-			   " or name in ('data_checksums', 'timezone')) and name <> 'application_name'"
-			   " and name not like 'transaction\\_%'",
-			   take_setting, err))
+	if (postgresql_ask(
+		    gather, "setting/ machine/",
+		    "select name, case when source = 'session' then reset_val else setting end, unit,"
+		    " case when source = 'session' then 'configuration' else source end, sourcefile, "
+		    "category,"
+		    " vartype, pending_restart from pg_settings"
+		    " where (source not in ('default', 'override', 'client', 'session', 'interactive')"
+		    " or (source = 'session' and reset_val is distinct from boot_val) or pending_restart"
+		    " or name in ('data_checksums', 'timezone')) and name <> 'application_name'"
+		    " and name not like 'transaction\\_%'",
+		    take_setting, err))
 		return -1;
 	if (postgresql_ask(gather, "extension/",
 			   "select e.extname, e.extversion, n.nspname from pg_extension e"
@@ -182,7 +211,8 @@ int postgresql_server(struct gather *gather, struct err *err)
 	if (postgresql_ask(gather, "collation/",
 			   "select co.collname, co.collversion, pg_collation_actual_version(co.oid)"
 			   " from pg_collation co where co.collversion is not null and (co.oid >= 16384"
-			   " or co.oid in (select a.attcollation from pg_attribute a join pg_class c on c.oid = a.attrelid"
+			   " or co.oid in (select a.attcollation from pg_attribute a join pg_class c on "
+			   "c.oid = a.attrelid"
 			   " where c.oid >= 16384 and a.attnum > 0))",
 			   take_collation, err))
 		return -1;
