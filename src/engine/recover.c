@@ -118,7 +118,7 @@ int rollout_recover(struct engine *engine, const struct environment *environment
 		return 0;
 	/* Perhaps it is only under way: then the lease waits for it, or says who. */
 	struct run run = run_begin(engine, environment, fleet, "recovery", options);
-	if (fleet_lease(fleet, NULL, &run.lease, err))
+	if (run_lease(&run, err))
 		return -1;
 	*did_out = true;
 	bool *done = ARENA_NEW_ARRAY(&engine->arena, run.count, bool);

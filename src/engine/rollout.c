@@ -240,7 +240,7 @@ int rollout_lease(struct engine *engine, const struct environment *environment, 
 	for (size_t i = 0; i < run.count; i++)
 		before[i] = fleet_state(fleet, i) ? fleet_state(fleet, i)->hello.epoch : 0;
 	event_step(&engine->events, "lease", NULL);
-	if (fleet_lease(fleet, NULL, &run.lease, err))
+	if (run_lease(&run, err))
 		return -1;
 	for (size_t i = 0; i < run.count; i++)
 		/* Ours is the next epoch unless there was another in between. */

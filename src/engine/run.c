@@ -45,6 +45,37 @@ struct run run_begin(struct engine *engine, const struct environment *environmen
 	return run;
 }
 
+int run_lease(struct run *run, struct err *err)
+{
+	struct lease_request at_once = run->lease;
+	struct err held = ERR_INIT;
+
+	at_once.wait_ms = 0;
+	if (run->count < 2 || run->lease.wait_ms == 0)
+		return fleet_lease(run->fleet, NULL, &run->lease, err);
+	if (fleet_lease(run->fleet, NULL, &at_once, &held) == 0)
+		return 0;
+	if (held.code != ERR_CONFLICT) {
+		*err = held;
+		return -1;
+	}
+	/* Two who each hold a part and wait for the other's would wait for ever. Whoever waits
+	 * holds nothing: the first server is everybody's first. */
+	bool *which = ARENA_NEW_ARRAY(&run->engine->arena, run->count, bool);
+	for (size_t i = 0; i < run->count; i++)
+		if ((which[i] = link_leased(fleet_link(run->fleet, i))))
+			link_drop(fleet_link(run->fleet, i), ERR_CONFLICT, "given back until the others are free too");
+	if (fleet_reopen(run->fleet, which, err))
+		return -1;
+	for (size_t i = 0; i < run->count; i++)
+		which[i] = i == 0;
+	if (fleet_lease(run->fleet, which, &run->lease, err))
+		return -1;
+	for (size_t i = 0; i < run->count; i++)
+		which[i] = i > 0;
+	return fleet_lease(run->fleet, which, &run->lease, err);
+}
+
 int run_reconnect(struct run *run, struct err *err)
 {
 	struct lease_request again = run->lease;

@@ -27,6 +27,8 @@ struct run run_begin(struct engine *engine, const struct environment *environmen
 		     const char *deployment, const struct rollout_options *options);
 bool run_takes_part(const struct run *run, size_t server);
 
+/* The lease of every server. While somebody else has one of them, none of the others is held. */
+int run_lease(struct run *run, struct err *err) CHECKED;
 /* Lines that were lost are made again, and the lease taken again: the old agent ends
  * by itself when its line is cut, at the latest after 30 s of silence. */
 int run_reconnect(struct run *run, struct err *err) CHECKED;

@@ -1,5 +1,6 @@
 """Several servers and several environments: all or none, and in order."""
 
+import fcntl
 import threading
 
 import pytest
@@ -188,6 +189,28 @@ def test_two_laptops_at_once_leave_one_release_everywhere(shop):
             assert "web" in result.err or "held" in result.err
     assert len(digests(shop, "web1", "web2")) == 1
     assert shop.place("web1").tree() in (shop.repo.tree("v1.1"), shop.repo.tree("main~1"))
+
+
+def test_who_waits_for_a_server_holds_no_other(shop):
+    """Two who each hold a part of a group and wait for the rest would wait for ever."""
+    shop.environment("dev", "web1", "web2").run.ok("deploy", "dev", "--ref", "v1.0")
+    lock = open(shop.place("web1").path / ".lockstep/lock", "r+")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    other = open(shop.place("web2").path / ".lockstep/lock", "r+")
+    deploying = shop.run.start("deploy", "dev", "--ref", "v1.1")
+    seen = []
+    for line in deploying.stderr:
+        seen.append(line)
+        if line.startswith(b"waiting"):
+            break
+    else:
+        raise AssertionError(f"it did not wait: exit {deploying.wait()}, {seen}")
+    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    other.close()
+    lock.close()
+    _, errors = deploying.communicate(timeout=60)
+    assert deploying.returncode == 0, errors.decode()
+    assert len(digests(shop, "web1", "web2")) == 1
 
 
 def test_a_release_is_fetched_back_by_another_laptop(shop):
