@@ -1,3 +1,4 @@
+/* Keys, and values of each kind: checking, showing, numbers, versions, sets. */
 #include "fact/fact.h"
 
 #include <ctype.h>

@@ -1,4 +1,5 @@
-#include "fact/snapshot.h"
+/* The form of a snapshot: writing, lists, reading, merging. What facts mean is fact.c's. */
+#include "fact/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -195,15 +196,22 @@ void fact_list_free(struct fact_list *list)
 struct fact_reader {
 	int fd;		 /* -1: all of it is in `bytes` */
 	uint64_t offset; /* of what is read next from fd */
-	char *block;	 /* of fd */
+	char *block;	 /* of fd; grows to hold the longest entry */
+	size_t block_cap;
 	const char *bytes;
 	size_t at, len;	 /* in bytes */
 	size_t hashed;	 /* up to here, of bytes */
+	size_t entry;	 /* where the last fact begins, in bytes */
 	uint64_t before; /* bytes of earlier blocks, for messages */
 	bool source_ended, begun, ended;
 	struct digest_stream digest;
-	char key[FACT_KEY_MAX];
-	size_t key_len, shared;
+	/* Two keys take turns, so that the one before stays readable. */
+	struct key_room {
+		char *ptr;
+		size_t len, cap;
+	} keys[2];
+	int now; /* which of them is the last fact's */
+	size_t shared;
 	uint64_t count;
 };
 
@@ -228,17 +236,15 @@ struct fact_reader *fact_reader_of_bytes(struct slice snapshot)
 
 struct fact_reader *fact_reader_of_fd(int fd)
 {
-	struct fact_reader *reader = new_reader(fd);
-
-	reader->block = mem_alloc(PIECE + ENTRY_MAX);
-	reader->bytes = reader->block;
-	return reader;
+	return new_reader(fd);
 }
 
 void fact_reader_free(struct fact_reader **reader)
 {
 	if (*reader) {
 		free((*reader)->block);
+		free((*reader)->keys[0].ptr);
+		free((*reader)->keys[1].ptr);
 		free(*reader);
 	}
 	*reader = NULL;
@@ -250,24 +256,29 @@ static int bad(const struct fact_reader *reader, struct err *err, const char *wh
 		       (unsigned long long)(reader->before + reader->at), why);
 }
 
-static void hash_read(struct fact_reader *reader)
+static void hash_to(struct fact_reader *reader, size_t to)
 {
-	digest_update(&reader->digest, reader->bytes + reader->hashed, reader->at - reader->hashed);
-	reader->hashed = reader->at;
+	digest_update(&reader->digest, reader->bytes + reader->hashed, to - reader->hashed);
+	reader->hashed = to;
 }
 
-/* At least one whole entry, or the rest. What the last fact pointed to is given up. */
-static int fill(struct fact_reader *reader, struct err *err)
+/* Reads on behind what is there, at least until `least` bytes from `at` on are there or
+ * the file ends. */
+static int read_on(struct fact_reader *reader, size_t least, struct err *err)
 {
-	if (reader->source_ended || reader->len - reader->at >= ENTRY_MAX)
-		return 0;
-	hash_read(reader);
-	memmove(reader->block, reader->block + reader->at, reader->len - reader->at);
+	hash_to(reader, reader->at);
+	if (reader->at)
+		memmove(reader->block, reader->block + reader->at, reader->len - reader->at);
 	reader->before += reader->at;
 	reader->len -= reader->at;
 	reader->at = reader->hashed = 0;
-	while (reader->len < PIECE + ENTRY_MAX) {
-		ssize_t got = pread(reader->fd, reader->block + reader->len, PIECE + ENTRY_MAX - reader->len,
+	if (reader->block_cap < MAX((size_t)PIECE, least)) {
+		reader->block_cap = least > PIECE ? PIECE + ENTRY_MAX : PIECE;
+		reader->block = mem_grow(reader->block, reader->block_cap, 1);
+	}
+	reader->bytes = reader->block;
+	while (reader->len < least) {
+		ssize_t got = pread(reader->fd, reader->block + reader->len, reader->block_cap - reader->len,
 				    (off_t)reader->offset);
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -283,98 +294,194 @@ static int fill(struct fact_reader *reader, struct err *err)
 	return 0;
 }
 
-static bool take_number(struct fact_reader *reader, uint64_t *out)
+/* `count` bytes from `at` on, or all that is left. Moves the bytes: what the last fact
+ * pointed to is given up. `count` is at most ENTRY_MAX. */
+static int have(struct fact_reader *reader, size_t count, struct err *err)
+{
+	if (reader->len - reader->at >= count || reader->source_ended)
+		return 0;
+	return read_on(reader, count, err);
+}
+
+/* At `*at`, which then is behind it. */
+static bool take_number(const struct fact_reader *reader, size_t *at, uint64_t *out)
 {
 	uint64_t number = 0;
 
-	for (int shift = 0; shift < 64 && reader->at < reader->len; shift += 7) {
-		uint8_t byte = (uint8_t)reader->bytes[reader->at++];
+	if (*at < reader->len && (uint8_t)reader->bytes[*at] < 128) {
+		*out = (uint8_t)reader->bytes[(*at)++];
+		return true;
+	}
+	for (int shift = 0; shift < 64 && *at < reader->len; shift += 7) {
+		uint8_t byte = (uint8_t)reader->bytes[(*at)++];
 		if (shift == 63 && byte > 1)
 			return false;
 		number |= (uint64_t)(byte & 127) << shift;
 		if (byte < 128) {
 			*out = number;
-			return byte != 0 || shift == 0; /* one way to write each */
+			return byte != 0; /* one way to write each */
 		}
 	}
 	return false;
 }
 
-static int read_end(struct fact_reader *reader, struct err *err)
+static int read_end(struct fact_reader *reader, size_t at, struct err *err)
 {
 	struct digest digest, said;
 	uint64_t count;
 
 	/* What was read of the end itself is not part of the digest. */
-	if (!take_number(reader, &count) || count != reader->count)
+	hash_to(reader, reader->at);
+	if (!take_number(reader, &at, &count) || count != reader->count)
 		return bad(reader, err, "it ends with another count");
-	if (reader->len - reader->at < DIGEST_LEN)
+	if (reader->len - at < DIGEST_LEN)
 		return bad(reader, err, "it is cut off");
-	memcpy(said.bytes, reader->bytes + reader->at, DIGEST_LEN);
-	reader->at += DIGEST_LEN;
+	memcpy(said.bytes, reader->bytes + at, DIGEST_LEN);
+	reader->at = reader->hashed = at + DIGEST_LEN;
 	digest_finish(&reader->digest, &digest);
 	if (!digest_equal(&digest, &said))
 		return bad(reader, err, "its digest is another");
-	if (reader->at != reader->len || !reader->source_ended)
+	digest_init(&reader->digest);
+	if (have(reader, 1, err))
+		return -1;
+	if (reader->at != reader->len)
 		return bad(reader, err, "something follows its end");
 	reader->ended = true;
 	return 0;
 }
 
+static int begin(struct fact_reader *reader, struct err *err)
+{
+	size_t len = sizeof(header) - 1;
+
+	if (have(reader, len, err))
+		return -1;
+	if (reader->len - reader->at < len || memcmp(reader->bytes + reader->at, header, len) != 0)
+		return bad(reader, err, "it does not begin as one");
+	reader->at += len;
+	reader->begun = true;
+	return 0;
+}
+
+static void set_key(struct fact_reader *reader, size_t shared, struct slice rest)
+{
+	struct key_room *old = &reader->keys[reader->now], *key = &reader->keys[!reader->now];
+	size_t len = shared + rest.len;
+
+	if (key->cap < len) {
+		key->cap = MIN(MAX(len * 2, (size_t)256), (size_t)FACT_KEY_MAX);
+		key->ptr = mem_grow(key->ptr, key->cap, 1);
+	}
+	if (shared)
+		memcpy(key->ptr, old->ptr, shared);
+	memcpy(key->ptr + shared, rest.ptr, rest.len);
+	key->len = len;
+	reader->shared = shared;
+	reader->now = !reader->now;
+}
+
 int fact_next(struct fact_reader *reader, struct fact *fact_out, struct err *err)
 {
+	enum { NUMBERS_MAX = 24 }; /* the lengths and the kind of an entry */
 	uint64_t shared, rest, value;
+	size_t at, old_len = reader->keys[reader->now].len;
 
 	if (reader->ended)
 		return 0;
-	if (fill(reader, err))
+	if (!reader->begun && begin(reader, err))
 		return -1;
-	if (!reader->begun) {
-		if (reader->len < sizeof(header) - 1 ||
-		    memcmp(reader->bytes, header, sizeof(header) - 1) != 0)
-			return bad(reader, err, "it does not begin as one");
-		reader->at = sizeof(header) - 1;
-		reader->begun = true;
-	}
-	hash_read(reader);
-	if (!take_number(reader, &shared) || !take_number(reader, &rest))
+	if (have(reader, NUMBERS_MAX + DIGEST_LEN, err))
+		return -1;
+	at = reader->at;
+	if (!take_number(reader, &at, &shared) || !take_number(reader, &at, &rest))
 		return bad(reader, err, "a length is malformed, or it is cut off");
-	if (shared > reader->key_len || rest > FACT_KEY_MAX - shared || rest > reader->len - reader->at)
+	if (shared > old_len || rest > FACT_KEY_MAX - shared)
 		return bad(reader, err, "a key is longer than it may be");
-	const char *suffix = reader->bytes + reader->at;
-	reader->at += rest;
-	if (reader->at == reader->len)
+	size_t suffix = at - reader->at;
+	if (have(reader, suffix + rest + NUMBERS_MAX, err))
+		return -1;
+	at = reader->at + suffix;
+	if (rest >= reader->len - at)
 		return bad(reader, err, "it is cut off");
-	uint8_t kind = (uint8_t)reader->bytes[reader->at++];
+	at += rest;
+	uint8_t kind = (uint8_t)reader->bytes[at++];
 	if (kind == 0)
-		return shared || rest ? bad(reader, err, "its end has a key") : read_end(reader, err);
-	/* Ascending: what differs first is greater, or the old key is a beginning of the new. */
-	if (reader->count &&
-	    (rest == 0 || (shared < reader->key_len && (uint8_t)suffix[0] <= (uint8_t)reader->key[shared])))
-		return bad(reader, err, "keys are out of order");
-	memcpy(reader->key + shared, suffix, rest);
-	reader->key_len = shared + rest;
-	reader->shared = shared;
-	if (!take_number(reader, &value) || value > FACT_VALUE_MAX || value > reader->len - reader->at)
+		return shared || rest ? bad(reader, err, "its end has a key") : read_end(reader, at, err);
+	if (!take_number(reader, &at, &value) || value > FACT_VALUE_MAX)
 		return bad(reader, err, "a value is longer than it may be, or it is cut off");
+	size_t from = at - reader->at;
+	if (have(reader, from + value, err))
+		return -1;
+	at = reader->at + from;
+	if (value > reader->len - at)
+		return bad(reader, err, "it is cut off");
+	/* Ascending: what differs first is greater, or the old key is a beginning of the new. */
+	const char *text = reader->bytes + reader->at + suffix;
+	if (rest == 0 || (shared < old_len &&
+			  (uint8_t)text[0] <= (uint8_t)reader->keys[reader->now].ptr[shared]))
+		return bad(reader, err, "keys are out of order");
+	set_key(reader, shared, slice_make(text, rest));
 	*fact_out = (struct fact){
-		.key = slice_make(reader->key, reader->key_len),
-		.value = slice_make(reader->bytes + reader->at, value),
+		.key = fact_reader_key(reader),
+		.value = slice_make(reader->bytes + at, value),
 		.kind = kind & KIND_MASK,
 		.evidence = kind & EVIDENCE,
 		.weak = kind & WEAK,
 	};
-	reader->at += value;
+	if (kind & 128)
+		return bad(reader, err, "there is no such kind");
+	if (fact_check(fact_out, err)) {
+		struct err wrong = *err;
+		return bad(reader, err, wrong.text);
+	}
+	reader->entry = reader->at;
+	reader->at = at + value;
 	reader->count++;
-	struct err wrong = ERR_INIT;
-	if ((kind & 128) || fact_check(fact_out, &wrong))
-		return bad(reader, err, kind & 128 ? "there is no such kind" : wrong.text);
 	return 1;
 }
 
 size_t fact_reader_shared(const struct fact_reader *reader)
 {
 	return reader->shared;
+}
+
+struct slice fact_reader_key(const struct fact_reader *reader)
+{
+	const struct key_room *key = &reader->keys[reader->now];
+
+	return slice_make(key->ptr, key->len);
+}
+
+struct slice fact_reader_key_before(const struct fact_reader *reader)
+{
+	const struct key_room *key = &reader->keys[!reader->now];
+
+	return slice_make(key->ptr, key->len);
+}
+
+struct slice fact_reader_entry(const struct fact_reader *reader)
+{
+	return slice_make(reader->bytes + reader->entry, reader->at - reader->entry);
+}
+
+int fact_reader_pass(struct fact_reader *reader, struct slice entry, struct err *err)
+{
+	if (reader->ended || !reader->begun)
+		return 0;
+	if (reader->len - reader->at < entry.len && !reader->source_ended && read_on(reader, entry.len, err))
+		return -1;
+	if (reader->len - reader->at < entry.len ||
+	    memcmp(reader->bytes + reader->at, entry.ptr, entry.len) != 0)
+		return 0;
+	reader->entry = reader->at;
+	reader->at += entry.len;
+	reader->count++;
+	return 1;
+}
+
+void fact_reader_take_key(struct fact_reader *reader, struct slice key)
+{
+	set_key(reader, 0, key);
 }
 
 /* --- merging --------------------------------------------------------------------------- */
