@@ -4,8 +4,10 @@
 #include "cli/help.h"
 #include "cli/progress.h"
 #include "cli/render.h"
+#include "cli/report.h"
 #include "cli/value.h"
 
+#include "api/format.h"
 #include "base/log.h"
 #include "seal/key_file.h"
 #include "seal/mask.h"
@@ -93,8 +95,29 @@ static int show_help(const struct args *args, const struct terminal *terminal, s
 	return 0;
 }
 
+/* --format of operations that have it: refused before the work begins. `json` is --json. */
+static int choose_format(struct args *args, const struct report_format **out, struct err *err)
+{
+	const char *name = args->operation ? input_str(args->input, "format") : NULL;
+	bool json = name && strcmp(name, "json") == 0;
+
+	*out = NULL;
+	if (!name || json || (strcmp(name, "table") == 0 && !args->json)) {
+		args->json |= json;
+		return 0;
+	}
+	if (args->json)
+		return err_set(err, ERR_USER, "--json and --format %s say two things", name);
+	*out = report_format_find(name);
+	if (*out)
+		return 0;
+	err_set(err, ERR_USER, "--format: there is no format \"%s\"", name);
+	return err_hint(err, "there are " PARITY_FORMATS);
+}
+
 /* 0 or the exit code. */
-static int run(const struct args *args, struct progress *progress, const struct terminal *terminal)
+static int run(const struct args *args, const struct report_format *format, struct progress *progress,
+	       const struct terminal *terminal)
 {
 	const struct operation *operation = args->operation;
 	struct err err = ERR_INIT;
@@ -121,8 +144,10 @@ static int run(const struct args *args, struct progress *progress, const struct 
 	} else {
 		AUTO(buf_wipe_free) struct buf out = BUF_INIT(OUTPUT_MAX);
 		out.wipes = operation->shows_secret;
-		if (result)
-			render_result(operation, result, terminal, &out);
+		if (result && format && !failed)
+			format->write(result, &out);
+		else if (result && !format)
+			render_result(operation, args->input, result, terminal, &out);
 		print(&out);
 		if (out.wipes && out.len && isatty(STDOUT_FILENO))
 			value_shown(operation, result);
@@ -152,7 +177,10 @@ int main(int argc, char **argv)
 	args.directory = NULL;
 	if (!failed && args.help)
 		failed = show_help(&args, &terminal, &err);
-	else if (!failed) {
+	const struct report_format *format = NULL;
+	if (!failed && !args.help)
+		failed = choose_format(&args, &format, &err);
+	if (!failed && !args.help) {
 		enum progress_mode mode = args.json	     ? PROGRESS_JSON
 					  : args.quiet	     ? PROGRESS_QUIET
 					  : terminal.is_tty ? PROGRESS_BARS
@@ -160,7 +188,7 @@ int main(int argc, char **argv)
 		bool plan = args.operation && (strcmp(args.operation->name, "plan") == 0 ||
 					       json_is_true(json_object_get(args.input, "dry_run")));
 		AUTO(progress_free) struct progress *progress = progress_new(mode, &terminal, plan);
-		return run(&args, progress, &terminal);
+		return run(&args, format, progress, &terminal);
 	}
 	if (!failed)
 		return 0;

@@ -9,6 +9,8 @@ struct page {
 	bool colour;
 	bool stdout_tty; /* standard output is one */
 	const json_t *result;
+	const json_t *input; /* of the operation; NULL: none */
+	size_t columns;	     /* of the terminal on standard output; 0: it is none, lines may be long */
 };
 
 /* Foreign text is always printed escaped. */
@@ -32,3 +34,8 @@ void render_config_diff(struct page *page);
 void render_config_history(struct page *page);
 void render_config_import(struct page *page);
 void render_secret_revoke(struct page *page);
+
+/* render_parity.c */
+void render_diff(struct page *page);
+void render_parity(struct page *page);
+void render_drift(struct page *page);

@@ -826,12 +826,14 @@ static const struct {
 	{ "config explain", render_explain }, { "config diff", render_config_diff },
 	{ "config history", render_config_history }, { "config import", render_config_import },
 	{ "secret revoke", render_secret_revoke },
+	{ "diff", render_diff }, { "parity", render_parity }, { "drift", render_drift },
 };
 
-void render_result(const struct operation *operation, const json_t *result, const struct terminal *terminal,
-		   struct buf *out)
+void render_result(const struct operation *operation, const json_t *input, const json_t *result,
+		   const struct terminal *terminal, struct buf *out)
 {
-	struct page page = { out, terminal->colour, isatty(STDOUT_FILENO) == 1, result };
+	bool tty = isatty(STDOUT_FILENO) == 1;
+	struct page page = { out, terminal->colour, tty, result, input, tty ? (size_t)terminal->columns : 0 };
 
 	for (size_t i = 0; i < ARRAY_LEN(renderers); i++)
 		if (strcmp(renderers[i].operation, operation->name) == 0)

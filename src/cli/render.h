@@ -5,8 +5,8 @@
 #include "cli/terminal.h"
 
 /* What goes to standard output for a result; nothing for operations without a row. */
-void render_result(const struct operation *operation, const json_t *result, const struct terminal *terminal,
-		   struct buf *out);
+void render_result(const struct operation *operation, const json_t *input, const json_t *result,
+		   const struct terminal *terminal, struct buf *out);
 
 /* "3fa9c1d20b7e" */
 void render_digest(struct buf *out, const char *hex);
