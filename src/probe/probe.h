@@ -43,7 +43,9 @@ struct probe_request {
 struct probe_sink {
 	const struct probe_request *request;
 	struct fact_list facts;
-	struct arena arena; /* for building keys and values; lives as long as the probe */
+	struct arena arena;	     /* for building keys and values; lives as long as the probe */
+	struct err failure;	     /* the first; nothing is added after it */
+	struct probe_memory *memory; /* answers of programs; NULL: none are kept */
 };
 
 struct probe_fact {	  /* for docs/facts.md */
@@ -57,6 +59,8 @@ struct probe {
 	const char *text;		/* one line */
 	const struct probe_fact *facts; /* ends with a NULL key */
 	int64_t time_ms;		/* 0: PROBE_TIME_MS */
+	/* With it what programs say is remembered (probe_command_kept). */
+	bool remembers;
 	/* -1 makes the whole dimension not_checked with err's text. */
 	int (*run)(struct probe_sink *sink, struct err *err);
 };
@@ -94,6 +98,12 @@ void probe_skip(struct probe_sink *sink, struct slice key, const char *format, .
  * took too long. Only for programs that look. */
 struct slice probe_command(struct probe_sink *sink, const char *const *argv, int64_t time_ms,
 			   size_t output_max, const char **why_out);
+/* The same for what a program says of itself, such as its version: kept as long as the
+ * program's file is the same, for the life of the agent. */
+struct slice probe_command_kept(struct probe_sink *sink, const char *const *argv, int64_t time_ms,
+				size_t output_max, const char **why_out);
+/* The file a program's name stands for, in the arena; NULL when there is none. */
+const char *probe_program(struct probe_sink *sink, const char *name);
 /* A small file, whole; ptr NULL and *why_out ("permission denied") when it cannot be read. */
 struct slice probe_file(struct probe_sink *sink, const char *path, size_t max, const char **why_out);
 

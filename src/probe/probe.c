@@ -1,0 +1,274 @@
+/* Runs probes side by side, each in a process of its own: one that hangs or crashes costs
+ * its own dimension, and says so. */
+#include "probe/internal.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PROBES_MAX = 32, BREATH_MS = 100, CORE_BYTES = 0, SNAPSHOT_MAX = PROBE_FACTS_BYTES_MAX };
+
+struct job {
+	const struct probe *probe;
+	pid_t pid; /* 0: over */
+	int fd;	   /* -1: it has said all */
+	int64_t until_ms;
+	struct buf said;
+	const char *why; /* it failed */
+	char why_text[160];
+};
+
+static struct probe_memory *memories[PROBES_MAX];
+
+/* Shared with the children, who write it; it stays for the next time we are asked. */
+static struct probe_memory *memory_of(size_t probe)
+{
+	if (!probes[probe]->remembers)
+		return NULL;
+	if (!memories[probe]) {
+		void *shared = mmap(NULL, sizeof(struct probe_memory), PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		memories[probe] = shared == MAP_FAILED ? NULL : shared;
+	}
+	return memories[probe];
+}
+
+/* --- in the child ------------------------------------------------------------------- */
+
+static int write_fd(void *context, struct slice bytes, struct err *err)
+{
+	return fd_write_all(*(int *)context, bytes.ptr, bytes.len, err);
+}
+
+static _Noreturn void run_probe(const struct probe *probe, const struct probe_request *request,
+				struct probe_memory *memory, int fd)
+{
+	struct probe_sink sink = {
+		.request = request, .facts = FACT_LIST_INIT(PROBE_FACTS_BYTES_MAX), .memory = memory};
+	struct fact_writer writer;
+	struct err err = ERR_INIT;
+
+	/* Nothing of ours is anyone else's: the conversation stays with the parent. */
+	int none = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (none >= 0) {
+		dup2(none, STDIN_FILENO);
+		dup2(none, STDOUT_FILENO);
+	}
+	setrlimit(RLIMIT_CORE, &(struct rlimit){CORE_BYTES, CORE_BYTES});
+	sink.failure = ERR_INIT;
+	int failed = probe->run(&sink, &err);
+	if (!failed && sink.failure.code) {
+		err = sink.failure;
+		failed = -1;
+	}
+	if (failed) {
+		char key[64];
+		struct err full = ERR_INIT;
+		snprintf(key, sizeof(key), "%s/", probe->dimension);
+		fact_list_free(&sink.facts);
+		(void)!fact_add(&sink.facts, slice_of(key), FACT_NOT_CHECKED, slice_of(err.text), &full);
+	}
+	fact_writer_init(&writer, write_fd, &fd);
+	failed = fact_list_write(&sink.facts, &writer, &err) || fact_writer_end(&writer, &err);
+	_exit(failed ? 1 : 0);
+}
+
+/* --- in the agent ---------------------------------------------------------------------- */
+
+static void fail(struct job *job, const char *why)
+{
+	if (!job->why) {
+		snprintf(job->why_text, sizeof(job->why_text), "%s", why);
+		job->why = job->why_text;
+	}
+}
+
+static void start(struct job *job, const struct probe_request *request, struct probe_memory *memory)
+{
+	int ends[2];
+
+	job->fd = -1;
+	job->said = BUF_INIT(SNAPSHOT_MAX);
+	job->until_ms = clock_mono_ms() + (job->probe->time_ms ? job->probe->time_ms : PROBE_TIME_MS);
+	if (pipe2(ends, O_CLOEXEC) != 0) {
+		fail(job, strerror(errno));
+		return;
+	}
+	job->pid = fork();
+	if (job->pid == 0) {
+		setpgid(0, 0);
+		close(ends[0]);
+		run_probe(job->probe, request, memory, ends[1]);
+	}
+	close(ends[1]);
+	if (job->pid < 0) {
+		job->pid = 0;
+		fail(job, strerror(errno));
+		close(ends[0]);
+		return;
+	}
+	setpgid(job->pid, job->pid);
+	job->fd = ends[0];
+}
+
+/* It and whatever it started. */
+static void end(struct job *job)
+{
+	int raw = 0;
+
+	close_fd(&job->fd);
+	if (!job->pid)
+		return;
+	kill(-job->pid, SIGKILL);
+	kill(job->pid, SIGKILL);
+	while (waitpid(job->pid, &raw, 0) < 0 && errno == EINTR)
+		;
+	job->pid = 0;
+}
+
+/* Its line is closed: how did it end? */
+static void reap(struct job *job)
+{
+	char why[64];
+	int raw = 0;
+
+	close_fd(&job->fd);
+	while (waitpid(job->pid, &raw, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(raw)) {
+		snprintf(why, sizeof(why), "looking at it was ended by signal %d", WTERMSIG(raw));
+		fail(job, why);
+	} else if (WEXITSTATUS(raw)) {
+		fail(job, "looking at it failed");
+	}
+	kill(-job->pid, SIGKILL);
+	job->pid = 0;
+}
+
+static void take(struct job *job)
+{
+	char piece[32 << 10];
+	ssize_t got = read(job->fd, piece, sizeof(piece));
+
+	if (got > 0) {
+		buf_put(&job->said, piece, (size_t)got);
+		if (job->said.overflow) {
+			fail(job, "there is more of it than is taken from one server");
+			end(job);
+		}
+	} else if (got == 0 || (errno != EINTR && errno != EAGAIN)) {
+		reap(job);
+	}
+}
+
+static int64_t wait_for(struct job *jobs, size_t count, int64_t now)
+{
+	int64_t wait = BREATH_MS;
+
+	for (size_t i = 0; i < count; i++)
+		if (jobs[i].fd >= 0)
+			wait = MIN(wait, MAX(jobs[i].until_ms - now, (int64_t)0));
+	return wait;
+}
+
+static int attend(struct job *jobs, size_t count, int (*breathe)(void *context, struct err *err),
+		  void *context, struct err *err)
+{
+	for (;;) {
+		struct pollfd lines[PROBES_MAX];
+		size_t open = 0, which[PROBES_MAX];
+		int64_t now = clock_mono_ms();
+		for (size_t i = 0; i < count; i++) {
+			if (jobs[i].fd >= 0 && now >= jobs[i].until_ms) {
+				char why[96];
+				snprintf(why, sizeof(why), "looking at it took longer than %lld s",
+					 (long long)(jobs[i].probe->time_ms ? jobs[i].probe->time_ms
+									    : PROBE_TIME_MS) /
+						 1000);
+				fail(&jobs[i], why);
+				end(&jobs[i]);
+			}
+			if (jobs[i].fd < 0)
+				continue;
+			which[open] = i;
+			lines[open++] = (struct pollfd){jobs[i].fd, POLLIN, 0};
+		}
+		if (open == 0)
+			return 0;
+		int ready = poll(lines, open, (int)wait_for(jobs, count, now));
+		for (size_t i = 0; ready > 0 && i < open; i++)
+			if (lines[i].revents)
+				take(&jobs[which[i]]);
+		if (breathe && breathe(context, err))
+			return -1;
+	}
+}
+
+/* Read once to the end before any of it counts: a probe that died half way said nothing. */
+static void check(struct job *job)
+{
+	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_bytes(buf_slice(&job->said));
+	struct err err = ERR_INIT;
+	struct fact fact;
+	int got;
+
+	while (!job->why && (got = fact_next(reader, &fact, &err)) != 0)
+		if (got < 0)
+			fail(job, "what was seen of it came through damaged");
+		else if (!slice_is(fact_dimension(fact.key), job->probe->dimension))
+			fail(job, "what was seen of it belongs elsewhere");
+}
+
+static int pass_on(struct job *job, struct fact_writer *out, struct err *err)
+{
+	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_bytes(buf_slice(&job->said));
+	struct fact fact;
+	char key[64];
+	int got;
+
+	check(job);
+	if (job->why) {
+		snprintf(key, sizeof(key), "%s/", job->probe->dimension);
+		fact = (struct fact){
+			.key = slice_of(key), .kind = FACT_NOT_CHECKED, .value = slice_of(job->why)};
+		return fact_write(out, &fact, err);
+	}
+	while ((got = fact_next(reader, &fact, err)) > 0)
+		if (fact_write(out, &fact, err))
+			return -1;
+	return got;
+}
+
+int probe_all(const struct probe_request *request, const bool *which, struct fact_writer *out,
+	      int (*breathe)(void *context, struct err *err), void *context, struct err *err)
+{
+	struct job jobs[PROBES_MAX] = {0};
+	size_t count = 0;
+	int result = 0;
+
+	for (size_t i = 0; probes[i] && count < PROBES_MAX; i++) {
+		if (which && !which[i])
+			continue;
+		jobs[count].probe = probes[i];
+		start(&jobs[count++], request, memory_of(i));
+	}
+	result = attend(jobs, count, breathe, context, err);
+	for (size_t i = 0; i < count; i++) {
+		end(&jobs[i]);
+		if (result == 0)
+			result = pass_on(&jobs[i], out, err);
+		buf_free(&jobs[i].said);
+	}
+	return result;
+}

@@ -1,0 +1,173 @@
+/* The application's processes, as /proc shows them. */
+#include "probe/internal.h"
+
+#include "base/fd.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PROCESSES_MAX = 4096, PROC_FILE_MAX = 16 << 10 };
+
+struct search {
+	struct probe_sink *sink;
+	struct probe_process *items;
+	size_t count;
+	struct slice passwd;
+	uint64_t wanted_uid;
+	bool has_wanted;
+};
+
+static struct slice proc_file(struct search *search, const char *pid, const char *name)
+{
+	const char *why;
+
+	return probe_file(search->sink, arena_printf(&search->sink->arena, "/proc/%s/%s", pid, name),
+			  PROC_FILE_MAX, &why);
+}
+
+static const char *proc_link(struct search *search, const char *pid, const char *name)
+{
+	char path[64], target[4096];
+
+	snprintf(path, sizeof(path), "/proc/%s/%s", pid, name);
+	ssize_t len = readlink(path, target, sizeof(target) - 1);
+	return len < 0 ? NULL : arena_str(&search->sink->arena, slice_make(target, (size_t)len));
+}
+
+/* The name of a number, or the number of a name, by /etc/passwd. */
+static const char *user_name(struct search *search, uint64_t uid)
+{
+	for (struct slice rest = search->passwd; rest.ptr;) {
+		struct slice line = slice_cut(&rest, '\n'), name = slice_cut(&line, ':');
+		uint64_t number;
+		slice_cut(&line, ':');
+		if (slice_to_u64(slice_cut(&line, ':'), &number) && number == uid)
+			return arena_str(&search->sink->arena, name);
+	}
+	return arena_printf(&search->sink->arena, "%llu", (unsigned long long)uid);
+}
+
+static bool user_number(struct search *search, const char *wanted, uint64_t *out)
+{
+	for (struct slice rest = search->passwd; rest.ptr;) {
+		struct slice line = slice_cut(&rest, '\n'), name = slice_cut(&line, ':');
+		slice_cut(&line, ':');
+		if (slice_is(name, wanted))
+			return slice_to_u64(slice_cut(&line, ':'), out);
+	}
+	return slice_to_u64(slice_of(wanted), out);
+}
+
+static bool is_below(const char *path, const char *folder)
+{
+	size_t len = folder ? strlen(folder) : 0;
+
+	return path && len > 1 && strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == 0);
+}
+
+/* "shop.service" of "0::/system.slice/shop.service"; a session's scope is no unit. */
+static const char *unit_of(struct search *search, struct slice cgroup)
+{
+	const char *unit = NULL;
+
+	for (struct slice rest = cgroup; rest.ptr;) {
+		struct slice line = slice_cut(&rest, '\n');
+		while (line.ptr) {
+			struct slice part = slice_cut(&line, '/');
+			if (slice_ends_with(part, ".service"))
+				unit = arena_str(&search->sink->arena, part);
+		}
+	}
+	return unit;
+}
+
+static bool is_of_reload(const struct probe_request *request, const char *unit)
+{
+	for (size_t i = 0; unit && i < request->reload_count; i++) {
+		struct slice spec = slice_of(request->reloads[i]);
+		if (!slice_starts_with(spec, "systemd:"))
+			continue;
+		struct slice name = slice_skip(spec, strlen("systemd:"));
+		if (slice_is(name, unit) ||
+		    (strlen(unit) == name.len + strlen(".service") && strncmp(unit, name.ptr, name.len) == 0))
+			return true;
+	}
+	return false;
+}
+
+static int visit(void *context, const char *pid, struct err *err)
+{
+	struct search *search = context;
+	const struct probe_request *request = search->sink->request;
+	char path[64];
+	struct stat st;
+
+	(void)err;
+	if (!isdigit((unsigned char)pid[0]) || search->count >= PROCESSES_MAX || atoi(pid) == getpid())
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%s", pid);
+	if (stat(path, &st) != 0)
+		return 0;
+	const char *exe = proc_link(search, pid, "exe"), *cwd = proc_link(search, pid, "cwd");
+	const char *unit = unit_of(search, proc_file(search, pid, "cgroup"));
+	bool ours = is_below(exe, request->place) || is_below(cwd, request->place) ||
+		    is_of_reload(request, unit) || (search->has_wanted && st.st_uid == search->wanted_uid);
+	if (!ours)
+		return 0;
+	struct slice stat_text = proc_file(search, pid, "stat");
+	/* The name in parentheses may hold anything, so it is counted from the last one. */
+	const char *behind = stat_text.ptr ? memrchr(stat_text.ptr, ')', stat_text.len) : NULL;
+	if (!behind)
+		return 0;
+	struct slice fields = slice_skip(stat_text, (size_t)(behind - stat_text.ptr) + 1), start = {0};
+	fields = slice_trim(fields);
+	for (int i = 3; i <= 22 && fields.ptr; i++)
+		start = slice_cut(&fields, ' ');
+	struct slice comm = slice_trim(proc_file(search, pid, "comm"));
+	snprintf(path, sizeof(path), "/proc/%s/environ", pid);
+	AUTO(close_fd) int environ_fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct probe_process *process = &search->items[search->count++];
+	*process = (struct probe_process){
+		.pid = atoi(pid),
+		.exe = exe,
+		.user = user_name(search, st.st_uid),
+		.command = arena_str(&search->sink->arena, comm),
+		.unit = unit,
+		.readable = environ_fd >= 0,
+	};
+	(void)!slice_to_u64(start, &process->start);
+	return 0;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+	const struct probe_process *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+int probe_processes(struct probe_sink *sink, struct probe_process **out, size_t *count_out, struct err *err)
+{
+	const char *why;
+	struct search search = {
+		.sink = sink,
+		.items = ARENA_NEW_ARRAY(&sink->arena, PROCESSES_MAX, struct probe_process),
+		.passwd = probe_file(sink, "/etc/passwd", 4 << 20, &why),
+	};
+
+	if (sink->request->user)
+		search.has_wanted = user_number(&search, sink->request->user, &search.wanted_uid) &&
+				    search.wanted_uid != getuid(); /* our own logins would be among them */
+	if (dir_each_at(AT_FDCWD, "/proc", visit, &search, err))
+		return -1;
+	qsort(search.items, search.count, sizeof(*search.items), by_pid);
+	*out = search.items;
+	*count_out = search.count;
+	return 0;
+}
