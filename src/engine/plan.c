@@ -308,11 +308,21 @@ int plan_judge(struct engine *engine, struct plan *plan, struct fleet *const *up
 	for (size_t i = 0; i < count; i++)
 		gather_upstream(engine, project_environment(engine->project, environment->promote_from.items[i]),
 				upstreams[i], &evidence[i]);
+	/* Nobody gathers evidence of parity yet: what is required was never looked at. */
+	const struct require_parity *with = &environment->require.parity_with;
+	const struct gate_parity parity = {
+		.with = with->environment,
+		.environment = environment->name,
+		.severity = (enum severity)with->severity,
+		.coverage_min = (int)with->coverage,
+		.max_age_ms = with->max_age_ms,
+	};
 	const struct gate_input input = {
 		.environment = environment->name,
 		.release = plan->artifact.hex,
 		.upstreams = evidence,
 		.upstream_count = count,
+		.parity = with->node ? &parity : NULL,
 		.now_ms = clock_wall_ms(),
 		.who = engine->who,
 		.hotfix = plan->hotfix,

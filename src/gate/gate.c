@@ -10,6 +10,7 @@ enum { RELEASE_HEX = 64, REASON_MAX = 1000, WHO_MAX = 255, TEXT_MAX = 40 << 10 }
 
 const struct gate_kind *const gate_kinds[] = {
 	&gate_order,
+	&gate_parity,
 	NULL,
 };
 
@@ -66,6 +67,42 @@ static int check_upstream(const struct gate_upstream *upstream, struct err *err)
 	return 0;
 }
 
+static bool finding_valid(const struct gate_finding *finding)
+{
+	return is_named(finding->id) && is_named(finding->key) && finding->text &&
+	       finding->severity >= SEVERITY_LOW && finding->severity <= SEVERITY_CRITICAL &&
+	       finding->until_ms >= 0;
+}
+
+static bool is_percent(int number)
+{
+	return number >= 0 && number <= 100;
+}
+
+static int check_parity(const struct gate_input *in, struct err *err)
+{
+	const struct gate_parity *parity = in->parity;
+	if (!parity)
+		return 0;
+	if (!is_named(parity->with) || !is_named(parity->environment) ||
+	    strcmp(parity->environment, in->environment) != 0)
+		return err_set(err, ERR_INTERNAL, "the evidence of parity is not about %s", in->environment);
+	if (!is_percent(parity->coverage) || !is_percent(parity->coverage_min) || parity->max_age_ms <= 0 ||
+	    parity->checked_ms < 0 || parity->severity < SEVERITY_NONE ||
+	    parity->severity > SEVERITY_CRITICAL || (parity->finding_count && !parity->findings) ||
+	    (parity->gap_count && !parity->gaps))
+		return err_set(err, ERR_INTERNAL, "the evidence of parity with %s is malformed", parity->with);
+	for (size_t i = 0; i < parity->finding_count; i++)
+		if (!finding_valid(&parity->findings[i]))
+			return err_set(err, ERR_INTERNAL, "finding %zu of parity with %s is malformed", i + 1,
+				       parity->with);
+	for (size_t i = 0; i < parity->gap_count; i++)
+		if (!parity->gaps[i].key || !parity->gaps[i].environment || !parity->gaps[i].why)
+			return err_set(err, ERR_INTERNAL, "gap %zu of parity with %s is malformed", i + 1,
+				       parity->with);
+	return 0;
+}
+
 static int check_evidence(const struct gate_input *in, struct err *err)
 {
 	if (!is_named(in->environment))
@@ -80,7 +117,7 @@ static int check_evidence(const struct gate_input *in, struct err *err)
 	for (size_t i = 0; i < in->upstream_count; i++)
 		if (check_upstream(&in->upstreams[i], err))
 			return -1;
-	return 0;
+	return check_parity(in, err);
 }
 
 static int check_hotfix(const struct gate_input *in, struct err *err)

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "fact/rule.h"
 
 enum gate_state {
 	GATE_OPEN = 1,
@@ -41,11 +42,40 @@ struct gate_upstream {
 	size_t server_count;
 };
 
+/* One difference, as the last look found it. */
+struct gate_finding {
+	const char *id, *key, *text; /* required */
+	enum severity severity;	     /* never SEVERITY_NONE */
+	const char *allowed_by;	     /* why a rule lets it differ, for people; NULL: none does */
+	int64_t until_ms;	     /* the end of that rule; 0: it has none */
+};
+
+/* What was to be looked at and was not. */
+struct gate_gap {
+	const char *key, *environment, *why; /* required */
+	uint64_t rows;
+};
+
+/* `require.parity_with`: how like each other two environments were found. */
+struct gate_parity {
+	const char *with, *environment; /* required; environment: as in gate_input */
+	enum severity severity;		/* the worst that is let through; SEVERITY_NONE: not even low */
+	int coverage_min, coverage;	/* per cent */
+	int64_t checked_ms;		/* 0: never */
+	int64_t max_age_ms;		/* above 0 */
+	const struct gate_finding *findings; /* in any order */
+	size_t finding_count;
+	const struct gate_gap *gaps; /* in any order */
+	size_t gap_count;
+	const char *not_checked_why; /* nothing could be looked at, and this is why; NULL */
+};
+
 struct gate_input {
 	const char *environment;	       /* where to; required */
 	const char *release;		       /* 64 hex; required */
 	const struct gate_upstream *upstreams; /* one per name in promote_from */
 	size_t upstream_count;
+	const struct gate_parity *parity; /* NULL: not required */
 	int64_t now_ms; /* when the deployment will really start */
 	const char *who;
 	bool hotfix;	    /* --hotfix */

@@ -5,3 +5,4 @@
 #include "gate/gate.h"
 
 extern const struct gate_kind gate_order;
+extern const struct gate_kind gate_parity;

@@ -15,6 +15,9 @@ static const int64_t now_ms = INT64_C(1795305600000);
 struct evidence {
 	struct gate_server servers[2];
 	struct gate_upstream upstream;
+	struct gate_finding finding;
+	struct gate_gap gap;
+	struct gate_parity parity;
 	struct gate_input in;
 };
 
@@ -29,10 +32,25 @@ static void make_good(struct evidence *e)
 						     .receipt_ms = now_ms - 1000};
 	e->upstream = (struct gate_upstream){
 		.environment = "staging", .servers = e->servers, .server_count = ARRAY_LEN(e->servers)};
+	e->finding = (struct gate_finding){
+		.id = "0123456789ab", .key = "os/timezone/name", .text = "differs", .severity = SEVERITY_LOW};
+	e->gap = (struct gate_gap){.key = "net/firewall/", .environment = "staging", .why = "needs root"};
+	e->parity = (struct gate_parity){.with = "staging",
+					 .environment = "production",
+					 .severity = SEVERITY_LOW,
+					 .coverage_min = 80,
+					 .coverage = 98,
+					 .checked_ms = now_ms - 1000,
+					 .max_age_ms = 3600000,
+					 .findings = &e->finding,
+					 .finding_count = 1,
+					 .gaps = &e->gap,
+					 .gap_count = 1};
 	e->in = (struct gate_input){.environment = "production",
 				    .release = RELEASE,
 				    .upstreams = &e->upstream,
 				    .upstream_count = 1,
+				    .parity = &e->parity,
 				    .now_ms = now_ms,
 				    .who = "ana"};
 }
@@ -56,6 +74,19 @@ static void odd_receipt_kind(struct evidence *e) { e->servers[1].receipt = (enum
 static void verified_at_no_time(struct evidence *e) { e->servers[1].receipt_ms = 0; }
 static void odd_edits(struct evidence *e) { e->servers[1].edits = -2; }
 static void zeroed_server(struct evidence *e) { e->servers[1] = (struct gate_server){ 0 }; }
+static void zeroed_parity(struct evidence *e) { e->parity = (struct gate_parity){ 0 }; }
+static void parity_with_nobody(struct evidence *e) { e->parity.with = ""; }
+static void parity_of_another(struct evidence *e) { e->parity.environment = "staging"; }
+static void odd_coverage(struct evidence *e) { e->parity.coverage = 101; }
+static void odd_coverage_min(struct evidence *e) { e->parity.coverage_min = -1; }
+static void no_max_age(struct evidence *e) { e->parity.max_age_ms = 0; }
+static void odd_checked(struct evidence *e) { e->parity.checked_ms = -1; }
+static void odd_allowed_severity(struct evidence *e) { e->parity.severity = (enum severity)9; }
+static void no_findings(struct evidence *e) { e->parity.findings = NULL; }
+static void zeroed_finding(struct evidence *e) { e->finding = (struct gate_finding){ 0 }; }
+static void finding_without_severity(struct evidence *e) { e->finding.severity = SEVERITY_NONE; }
+static void no_gaps(struct evidence *e) { e->parity.gaps = NULL; }
+static void zeroed_gap(struct evidence *e) { e->gap = (struct gate_gap){ 0 }; }
 static void zeroed_input(struct evidence *e) { e->in = (struct gate_input){ 0 }; }
 
 static void (*const spoil[])(struct evidence *) = {
@@ -63,6 +94,9 @@ static void (*const spoil[])(struct evidence *) = {
 	long_release,	no_time,	   no_upstreams,     nameless_upstream, no_servers,
 	empty_servers,	nameless_server,   odd_live,	     no_receipt_kind,  odd_receipt_kind,
 	verified_at_no_time, odd_edits,	   zeroed_server,    zeroed_input,
+	zeroed_parity,	parity_with_nobody, parity_of_another, odd_coverage,   odd_coverage_min,
+	no_max_age,	odd_checked,	   odd_allowed_severity, no_findings,  zeroed_finding,
+	finding_without_severity, no_gaps, zeroed_gap,
 };
 /* clang-format on */
 
@@ -126,6 +160,7 @@ static void verdicts_are_pure_and_always_explained(void **state)
 			struct gate_verdict second;
 			make_good(&e);
 			e.servers[0].reachable = live == 1;
+			e.finding.severity = live == 1 ? SEVERITY_LOW : SEVERITY_HIGH;
 			assert_int_equal(gate_check(gate_kinds[i], &arena, &e.in, &first, &err), 0);
 			assert_int_equal(gate_check(gate_kinds[i], &arena, &e.in, &second, &err), 0);
 			assert_ptr_equal(first.gate, gate_kinds[i]);
@@ -149,6 +184,7 @@ static void a_hotfix_opens_only_gates_that_allow_it(void **state)
 		struct gate_verdict hotfix;
 		make_good(&e);
 		e.servers[0].reachable = false;
+		e.parity.checked_ms = 0;
 		assert_int_equal(gate_check(gate_kinds[i], &arena, &e.in, &shut, &err), 0);
 		e.in.hotfix = true;
 		e.in.reason = "checkout is down";
