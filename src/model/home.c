@@ -111,6 +111,7 @@ int home_open(struct arena *arena, const char *path, struct home *out, struct er
 	    make_part(arena, &home, "builds", &home.builds, err) ||
 	    make_part(arena, &home, "runs", &home.runs, err) ||
 	    make_part(arena, &home, "caches", &home.caches, err) ||
+	    make_part(arena, &home, "facts", &home.facts, err) ||
 	    model_open(arena_printf(arena, "%s/state.db", home.path), &home.db, err))
 		return -1;
 	*out = home;

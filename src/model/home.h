@@ -7,6 +7,7 @@
  *	builds/     build folders and their logs
  *	runs/       one folder a deployment: events, lock
  *	caches/     build caches
+ *	facts/      what parity runs saw (parity_snapshot.h)
  *
  * It is a cache and a work list: deleting it loses history on this machine, never
  * the truth about servers. Everything is 0700. */
@@ -23,6 +24,7 @@ struct home {
 	const char *builds;
 	const char *runs;
 	const char *caches;
+	const char *facts;
 	int dir_fd;    /* the folder itself */
 	struct db *db; /* open, schema up to date */
 };

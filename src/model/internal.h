@@ -26,3 +26,7 @@ const char *page_before_id(const struct page *page);
 /* Enums are kept by name, so that a person with sqlite3 can read them. */
 const char *model_name_of(const char *const *names, size_t count, int value); /* "?" for what is none */
 int model_value_of(const char *const *names, size_t count, const char *name); /* 0 for what is none */
+
+/* "low" … "critical" by enum severity; place 0 is none. */
+extern const char *const model_severity_names[];
+extern const size_t model_severity_count;
