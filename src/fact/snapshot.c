@@ -258,7 +258,8 @@ static int bad(const struct fact_reader *reader, struct err *err, const char *wh
 
 static void hash_to(struct fact_reader *reader, size_t to)
 {
-	digest_update(&reader->digest, reader->bytes + reader->hashed, to - reader->hashed);
+	if (to > reader->hashed) /* before the first block there are no bytes at all */
+		digest_update(&reader->digest, reader->bytes + reader->hashed, to - reader->hashed);
 	reader->hashed = to;
 }
 
