@@ -275,7 +275,7 @@ static int check(struct arena *arena, const struct gate_input *in, struct gate_v
 		out->state = judge(&judging, arena);
 	} else {
 		out->state = GATE_OPEN;
-		buf_puts(&judging.reason, "not required (no parity_with)");
+		buf_printf(&judging.reason, "not required of %s (no parity_with)", in->environment);
 	}
 	out->reason = arena_strdup(arena, buf_str(&judging.reason));
 	out->what_to_do = arena_strdup(arena, buf_str(&judging.what_to_do));
