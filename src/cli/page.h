@@ -39,3 +39,4 @@ void render_secret_revoke(struct page *page);
 void render_diff(struct page *page);
 void render_parity(struct page *page);
 void render_drift(struct page *page);
+void render_facts(struct page *page);

@@ -357,6 +357,25 @@ const char *parity_server_trouble(const struct parity_view *view, const json_t *
 	return arena_str(view->arena, buf_slice(&text));
 }
 
+static int by_text(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+static void gather_new(struct parity_view *view)
+{
+	const json_t *appeared = json_object_get(view->result, "appeared");
+	size_t index;
+	json_t *id;
+
+	view->new_ids = ARENA_NEW_ARRAY(view->arena, json_array_size(appeared), const char *);
+	json_array_foreach(appeared, index, id) if (json_is_string(id)) view->new_ids[view->new_count++] =
+		json_string_value(id);
+	qsort(view->new_ids, view->new_count, sizeof(*view->new_ids), by_text);
+}
+
 /* --- all of it ----------------------------------------------------------------------------- */
 
 static void add_environment(struct parity_view *view, size_t cap, const char *name)
@@ -400,6 +419,7 @@ void parity_view_open(struct arena *arena, const json_t *result, struct parity_v
 	       strcmp(out->environments[out->reference], str(result, "reference")) != 0)
 		out->reference++;
 	group_gaps(out);
+	gather_new(out);
 }
 
 static void put_plural(struct buf *out, int64_t count, const char *one, const char *many)
@@ -456,11 +476,7 @@ void parity_put_totals(const struct parity_view *view, struct buf *out)
 
 bool parity_is_new(const struct parity_view *view, const json_t *finding)
 {
-	size_t index;
-	json_t *id;
+	const char *id = str(finding, "id");
 
-	json_array_foreach(json_object_get(view->result, "appeared"), index,
-			   id) if (json_is_string(id) &&
-				   strcmp(json_string_value(id), str(finding, "id")) == 0) return true;
-	return false;
+	return view->new_count && bsearch(&id, view->new_ids, view->new_count, sizeof(id), by_text);
 }

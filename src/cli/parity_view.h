@@ -34,6 +34,8 @@ struct parity_view {
 	size_t differences;		     /* findings but those about rules */
 	struct parity_gap_group *gap_groups; /* by reason, most rows first */
 	size_t gap_group_count;
+	const char **new_ids; /* sorted */
+	size_t new_count;
 };
 
 /* All borrowed from `result` and the arena. */

@@ -826,7 +826,7 @@ static const struct {
 	{ "config explain", render_explain }, { "config diff", render_config_diff },
 	{ "config history", render_config_history }, { "config import", render_config_import },
 	{ "secret revoke", render_secret_revoke },
-	{ "diff", render_diff }, { "parity", render_parity }, { "drift", render_drift },
+	{ "diff", render_diff }, { "parity", render_parity }, { "drift", render_drift }, { "facts", render_facts },
 };
 
 void render_result(const struct operation *operation, const json_t *input, const json_t *result,

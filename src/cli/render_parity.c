@@ -470,6 +470,11 @@ static void put_rows(struct table *table)
 		plain(table->page, buf_str(&line));
 		end_line(table);
 	}
+	if (num(table->page->result, "rows_left_out")) {
+		buf_puts(table->page->out, "and ");
+		text_put_count(table->page->out, num(table->page->result, "rows_left_out"));
+		buf_puts(table->page->out, " more, not shown\n");
+	}
 }
 
 static void put_totals(struct table *table)
@@ -571,4 +576,61 @@ void render_parity(struct page *page)
 void render_drift(struct page *page)
 {
 	render(page, false, true);
+}
+
+/* --- facts ------------------------------------------------------------------------------------- */
+
+static void put_facts(struct page *page, const json_t *server, int64_t *facts, int64_t *not_checked)
+{
+	const json_t *list = json_object_get(server, "facts");
+	size_t index, width = 0;
+	json_t *fact;
+
+	json_array_foreach(list, index, fact) width =
+		MAX(width, MIN(text_visible_width(str(fact, "key")), (size_t)NAME_MAX_COLUMNS));
+	json_array_foreach(list, index, fact)
+	{
+		bool is_gap = strcmp(str(fact, "kind"), "not_checked") == 0;
+		enum style style = is_gap || flag(fact, "evidence") ? STYLE_DIM : STYLE_PLAIN;
+		size_t written = text_visible_width(str(fact, "key"));
+		plain(page, str(fact, "key"));
+		pad(page, MIN(written, width), width + GAP);
+		buf_puts(page->out, style_begin(page->colour, style));
+		if (is_gap)
+			buf_puts(page->out, "not checked: ");
+		one_line(page, str(fact, "value"));
+		buf_puts(page->out, style_end(page->colour, style));
+		buf_putc(page->out, '\n');
+		(*(is_gap ? not_checked : facts))++;
+	}
+}
+
+void render_facts(struct page *page)
+{
+	const json_t *servers = json_object_get(page->result, "servers");
+	int64_t facts = 0, not_checked = 0;
+	size_t index;
+	json_t *server;
+
+	json_array_foreach(servers, index, server)
+	{
+		if (json_array_size(servers) > 1 || *str(server, "why")) {
+			styled(page, STYLE_BOLD, str(server, "server"));
+			if (strcmp(str(server, "environment"), str(server, "server")) != 0) {
+				buf_puts(page->out, " of ");
+				plain(page, str(server, "environment"));
+			}
+			buf_puts(page->out, ":\n");
+		}
+		if (*str(server, "why")) {
+			buf_puts(page->out, "could not be looked at: ");
+			styled(page, STYLE_WARN, str(server, "why"));
+			buf_putc(page->out, '\n');
+		}
+		put_facts(page, server, &facts, &not_checked);
+	}
+	text_put_count(page->out, facts);
+	buf_printf(page->out, " fact%s, ", facts == 1 ? "" : "s");
+	text_put_count(page->out, not_checked);
+	buf_puts(page->out, " not checked\n");
 }

@@ -48,10 +48,25 @@ static void put_line_escaped(struct buf *out, struct slice line)
 	}
 }
 
+/* Most texts: nothing in them means anything to anybody. */
+static bool is_harmless(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.ptr[i];
+		if (c < 0x20 || c >= 0x7F || c == '&' || c == '<' || c == '>' || c == '"' || c == '\'')
+			return false;
+	}
+	return true;
+}
+
 void report_put_text(struct buf *out, const char *text)
 {
 	struct slice rest = slice_of(text);
 
+	if (is_harmless(rest)) {
+		buf_put_slice(out, rest);
+		return;
+	}
 	for (bool first = true; rest.ptr; first = false) {
 		/* A bare line end would become a space in an attribute. */
 		buf_puts(out, first ? "" : "&#10;");

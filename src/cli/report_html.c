@@ -127,6 +127,14 @@ static void put_tile(struct document *doc, const char *class, int64_t count, con
 	buf_printf(doc->out, "%s</b> %s</li>\n", unit, words);
 }
 
+static bool is_whole(const struct document *doc)
+{
+	const json_t *totals = json_object_get(doc->result, "totals");
+
+	return num(totals, "rows") > 0 && !num(totals, "not_checked") && !num(totals, "stale") &&
+	       !doc->view->gap_group_count;
+}
+
 static void put_header(struct document *doc)
 {
 	const struct parity_view *view = doc->view;
@@ -148,8 +156,12 @@ static void put_header(struct document *doc)
 		element(doc, "code", "", str(doc->result, "run"));
 	}
 	put(doc, ".</p>\n<ul class=\"tiles\">\n");
-	put_tile(doc, differences ? "bad" : "ok", differences, "",
-		 differences == 1 ? "difference" : "differences");
+	/* Nothing found is good only where everything was looked at. */
+	put_tile(doc,
+		 differences	 ? "bad"
+		 : is_whole(doc) ? "ok"
+				 : "",
+		 differences, "", differences == 1 ? "difference" : "differences");
 	put_tile(doc, "", num(totals, "same"), "", "same");
 	put_tile(doc, "", num(totals, "allowed"), "", "allowed to differ");
 	put_tile(doc, num(totals, "not_checked") ? "warn" : "", num(totals, "not_checked"), "",
@@ -328,12 +340,12 @@ static void put_findings(struct document *doc)
 
 /* --- tables --------------------------------------------------------------------------------------- */
 
-static void begin_table(struct document *doc, const char *label, const char *caption)
+static void begin_table(struct document *doc, const char *class, const char *label, const char *caption)
 {
 	buf_printf(doc->out,
-		   "<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
+		   "<div class=\"scroll %s\" role=\"region\" tabindex=\"0\" "
 		   "aria-label=\"%s\">\n<table>\n<caption>%s</caption>\n<thead><tr>",
-		   label, caption);
+		   class, label, caption);
 }
 
 static void put_environment_heads(struct document *doc)
@@ -366,15 +378,17 @@ static void put_matrix(struct document *doc)
 	if (json_array_size(doc->view->findings) < 2)
 		return;
 	put(doc, "<h2>All at a glance</h2>\n");
-	begin_table(doc, "Findings by environment", "One line a finding, in the order of their rank.");
-	put(doc, "<th scope=\"col\">Severity</th><th scope=\"col\">Fact</th>");
+	begin_table(doc, "glance", "Findings by environment",
+		    "One line a finding, in the order of their rank.");
+	put(doc, "<th scope=\"col\" class=\"rank\">Severity</th><th scope=\"col\">Fact</th>");
 	put_environment_heads(doc);
 	json_array_foreach(doc->view->findings, index, finding)
 	{
 		const char *area, *name = parity_name(doc->view, finding, &area);
 		const char *severity = known(str(finding, "severity"));
 		buf_printf(doc->out,
-			   "<tr class=\"off is-%s\"><td><span class=\"severity %s\">%s</span></td><th "
+			   "<tr class=\"off is-%s\"><td class=\"rank\"><span class=\"severity "
+			   "%s\">%s</span></td><th "
 			   "scope=\"row\"><a href=\"#finding-%zu\">",
 			   severity, severity, severity, index + 1);
 		text(doc, area);
@@ -461,7 +475,7 @@ static void put_servers(struct document *doc)
 	json_t *environment, *server;
 
 	put(doc, "<h2>Looked at</h2>\n");
-	begin_table(doc, "Environments and servers",
+	begin_table(doc, "servers", "Environments and servers",
 		    "The servers of each environment, and when they were seen.");
 	put(doc, "<th scope=\"col\">Environment</th><th scope=\"col\">Server</th><th scope=\"col\">Group</th>"
 		 "<th scope=\"col\">Seen</th></tr></thead>\n<tbody>\n");
@@ -496,7 +510,7 @@ static void put_rows(struct document *doc)
 	put(doc, "<h2>All facts</h2>\n<details><summary>");
 	text_put_count(doc->out, (int64_t)json_array_size(rows));
 	put(doc, " facts, each with its values</summary>\n");
-	begin_table(doc, "All facts", "Every fact that was compared.");
+	begin_table(doc, "rows", "All facts", "Every fact that was compared.");
 	put(doc, "<th scope=\"col\">Fact</th><th scope=\"col\">State</th>");
 	put_environment_heads(doc);
 	json_array_foreach(rows, index, row)
@@ -524,8 +538,7 @@ static void write_html(const json_t *result, struct buf *out)
 	put_header(&doc);
 	put_trouble(&doc);
 	if (!view.differences) {
-		buf_printf(out, "<p class=\"note%s\">",
-			   num(json_object_get(result, "totals"), "rows") ? " good" : "");
+		buf_printf(out, "<p class=\"note%s\">", is_whole(&doc) ? " good" : "");
 		AUTO(buf_free) struct buf totals = BUF_INIT(4096);
 		parity_put_totals(&view, &totals);
 		text(&doc, buf_str(&totals));

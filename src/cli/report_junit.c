@@ -60,19 +60,20 @@ static void begin_case(struct suite *suite, const char *class, const char *name)
  * but the reference, and the reference where nobody else is in it. */
 static bool concerns(const struct parity_view *view, const json_t *finding, size_t environment)
 {
+	const char *name = view->environments[environment];
 	bool any_bad = false, any_other = false, mine_bad = false, mine = false;
+	size_t index;
+	json_t *cell;
 
-	for (size_t i = 0; i < view->environment_count; i++) {
-		const char *state;
-		if (!parity_cell(view, finding, i, &state))
-			continue;
+	json_array_foreach(json_object_get(finding, "cells"), index, cell)
+	{
+		const char *state = str(cell, "state");
 		bool bad = strcmp(state, "drift") == 0 || strcmp(state, "missing") == 0;
+		bool is_mine = strcmp(str(cell, "environment"), name) == 0;
 		any_bad |= bad;
-		any_other |= i != view->reference;
-		if (i == environment) {
-			mine = true;
-			mine_bad = bad;
-		}
+		any_other |= strcmp(str(cell, "environment"), str(view->result, "reference")) != 0;
+		mine |= is_mine;
+		mine_bad |= is_mine && bad;
 	}
 	if (any_bad)
 		return mine_bad;

@@ -60,8 +60,19 @@ size_t text_width(struct slice s)
 	return width;
 }
 
+/* Most texts: a byte is a column. */
+static bool is_plain(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] < 0x20 || (unsigned char)text.ptr[i] >= 0x7F)
+			return false;
+	return true;
+}
+
 size_t text_visible_width(const char *text)
 {
+	if (is_plain(slice_of(text)))
+		return strlen(text);
 	AUTO(buf_free) struct buf visible = BUF_INIT(VISIBLE_MAX);
 
 	buf_put_visible(&visible, slice_of(text));

@@ -13,11 +13,12 @@
 static const struct {
 	const char *name;
 	void (*render)(struct page *page);
-} verbs[] = {{"diff", render_diff}, {"parity", render_parity}, {"drift", render_drift}};
+} verbs[] = {
+	{"diff", render_diff}, {"parity", render_parity}, {"drift", render_drift}, {"facts", render_facts}};
 
 int main(int argc, char **argv)
 {
-	AUTO(buf_free) struct buf in = BUF_INIT(JSON_PARSE_MAX), out = BUF_INIT(256 << 20);
+	AUTO(buf_free) struct buf in = BUF_INIT(256 << 20), out = BUF_INIT(256 << 20);
 	AUTO(json_free) json_t *result = NULL, *input = NULL;
 	struct err err = ERR_INIT;
 	char block[4096];
@@ -27,7 +28,7 @@ int main(int argc, char **argv)
 		return 2;
 	while ((got = read(STDIN_FILENO, block, sizeof(block))) > 0)
 		buf_put(&in, block, (size_t)got);
-	if (json_parse(buf_slice(&in), "result", JSON_PARSE_MAX, &result, &err) ||
+	if (json_parse(buf_slice(&in), "result", 256 << 20, &result, &err) ||
 	    (argc > 4 && json_parse(slice_of(argv[4]), "input", JSON_PARSE_MAX, &input, &err))) {
 		fprintf(stderr, "%s\n", err.text);
 		return 1;

@@ -53,6 +53,7 @@ GOLDEN = {
     "clean": dict(name="clean", verb="diff", columns=80),
     "parity": dict(name="parity", verb="parity", columns=120),
     "parity-narrow": dict(name="parity", verb="parity", columns=48),
+    "facts": dict(name="facts", verb="facts", columns=100),
     "hostile": dict(name="hostile", verb="parity", columns=100),
 }
 
