@@ -278,6 +278,7 @@ int handle_record(struct session *session, const struct record *request, struct 
 		char key[64];
 		snprintf(key, sizeof(key), "%.*s", SLICE_ARG(request->fields[i].key));
 		if (strcmp(key, "epoch") != 0 && strcmp(key, "event") != 0 && strcmp(key, "keep") != 0 &&
+		    strcmp(key, "behind") != 0 &&
 		    (!ends ||
 		     (strcmp(key, "deployment") != 0 && strcmp(key, "at") != 0 && strcmp(key, "name") != 0)))
 			record_put(&line, key, request->fields[i].value);

@@ -129,6 +129,81 @@ static bool is_answerable(uint8_t type)
 	return false;
 }
 
+static bool is_offering(uint8_t type)
+{
+	return type == MSG_PREPARE || type == MSG_RESTORE;
+}
+
+/* What may be sent behind a request that has no answer yet. */
+static bool follows(uint8_t request, uint8_t type)
+{
+	return (request == MSG_LEASE && is_offering(type)) || (request == MSG_ACTIVATE && type == MSG_RECORD) ||
+	       (request == MSG_RECORD && type == MSG_BYE);
+}
+
+bool talk_waits(const struct talk *talk, uint8_t type)
+{
+	return talk->state == TALK_ASKED && follows(talk->request, type);
+}
+
+/* An offer may come before its lease is known to be granted: without one it is read away
+ * and refused. */
+static bool has_leave(const struct talk *talk, const struct message_kind *kind)
+{
+	static const uint8_t early[] = { MSG_PREPARE,	    MSG_RESTORE,     MSG_RENDER, MSG_RENDER_DATA,
+					 MSG_MANIFEST_DATA, MSG_OBJECT_DATA, MSG_OFFERED };
+
+	return !kind->needs_lease || talk->leased ||
+	       (talk->lease_asked && listed(early, ARRAY_LEN(early), (uint8_t)kind->type));
+}
+
+static int take_good_bye(struct talk *talk, const char *who, struct err *err)
+{
+	uint8_t last = talk->next ? talk->next : talk->request;
+
+	if (talk->leaving)
+		return out_of_turn(talk, who, MSG_BYE, err);
+	if (talk->state == TALK_ASKED && follows(last, MSG_BYE))
+		talk->leaving = true;
+	else
+		talk->state = TALK_OVER;
+	return 0;
+}
+
+static int take_offer(struct talk *talk, const char *who, uint8_t type, size_t payload_len, struct err *err)
+{
+	if (talk->state != TALK_OFFERING && !talk->next_offers)
+		return out_of_turn(talk, who, type, err);
+	if (type != MSG_OFFERED)
+		talk->data_bytes += payload_len;
+	else if (talk->state == TALK_OFFERING)
+		talk->state = TALK_ASKED;
+	else
+		talk->next_offers = false;
+	return 0;
+}
+
+static int take_request(struct talk *talk, const char *who, uint8_t type, struct err *err)
+{
+	bool behind = talk_waits(talk, type) && !talk->next;
+
+	if ((talk->state != TALK_IDLE && !behind) || talk->leaving || !is_answerable(type))
+		return out_of_turn(talk, who, type, err);
+	/* A second lease would take the first one's epoch away under our feet. */
+	if (type == MSG_LEASE && talk->leased)
+		return out_of_turn(talk, who, type, err);
+	talk->data_bytes = 0;
+	talk->lease_asked = talk->lease_asked || type == MSG_LEASE;
+	if (behind) {
+		talk->next = type;
+		talk->next_offers = is_offering(type);
+		return 0;
+	}
+	talk->request = type;
+	talk->state = is_offering(type) ? TALK_OFFERING : TALK_ASKED;
+	return 0;
+}
+
 int talk_from_controller(struct talk *talk, uint8_t type, size_t payload_len, struct err *err)
 {
 	static const char who[] = "the controller";
@@ -138,7 +213,7 @@ int talk_from_controller(struct talk *talk, uint8_t type, size_t payload_len, st
 		return out_of_turn(talk, who, type, err);
 	if (talk->observing && !kind->observing)
 		return out_of_turn(talk, who, type, err);
-	if (kind->needs_lease && !talk->leased)
+	if (!has_leave(talk, kind))
 		return out_of_turn(talk, who, type, err);
 	switch (type) {
 	case MSG_PING:
@@ -146,33 +221,16 @@ int talk_from_controller(struct talk *talk, uint8_t type, size_t payload_len, st
 	case MSG_RELAY_CLOSE:
 		return 0;
 	case MSG_BYE:
-		talk->state = TALK_OVER;
-		return 0;
+		return take_good_bye(talk, who, err);
 	case MSG_RENDER:
 	case MSG_RENDER_DATA:
 	case MSG_MANIFEST_DATA:
 	case MSG_OBJECT_DATA:
-		if (talk->state != TALK_OFFERING)
-			return out_of_turn(talk, who, type, err);
-		talk->data_bytes += payload_len;
-		return 0;
 	case MSG_OFFERED:
-		if (talk->state != TALK_OFFERING)
-			return out_of_turn(talk, who, type, err);
-		talk->state = TALK_ASKED;
-		return 0;
+		return take_offer(talk, who, type, payload_len, err);
 	default:
-		break;
+		return take_request(talk, who, type, err);
 	}
-	if (talk->state != TALK_IDLE || !is_answerable(type))
-		return out_of_turn(talk, who, type, err);
-	/* A second lease would take the first one's epoch away under our feet. */
-	if (type == MSG_LEASE && talk->leased)
-		return out_of_turn(talk, who, type, err);
-	talk->request = type;
-	talk->data_bytes = 0;
-	talk->state = type == MSG_PREPARE || type == MSG_RESTORE ? TALK_OFFERING : TALK_ASKED;
-	return 0;
 }
 
 static int greeting_from_agent(struct talk *talk, uint8_t type, struct err *err)
@@ -190,6 +248,15 @@ static int greeting_from_agent(struct talk *talk, uint8_t type, struct err *err)
 	return 0;
 }
 
+/* The request is answered: what was sent behind it is under way now. */
+static void go_on(struct talk *talk)
+{
+	talk->state = talk->next_offers ? TALK_OFFERING : talk->next ? TALK_ASKED : talk->leaving ? TALK_OVER : TALK_IDLE;
+	talk->request = talk->next;
+	talk->next = 0;
+	talk->next_offers = false;
+}
+
 int talk_from_agent(struct talk *talk, uint8_t type, size_t payload_len, struct err *err)
 {
 	static const char who[] = "the agent";
@@ -200,7 +267,10 @@ int talk_from_agent(struct talk *talk, uint8_t type, size_t payload_len, struct 
 		return out_of_turn(talk, who, type, err);
 	/* Whatever the agent cannot go on with, it may say at any time. */
 	if (type == MSG_REFUSED) {
-		talk->state = talk->state == TALK_GREETING ? TALK_OVER : TALK_IDLE;
+		if (talk->state == TALK_GREETING)
+			talk->state = TALK_OVER;
+		else
+			go_on(talk);
 		return 0;
 	}
 	if (talk->state == TALK_GREETING)
@@ -230,7 +300,10 @@ int talk_from_agent(struct talk *talk, uint8_t type, size_t payload_len, struct 
 	if (!listed(answer->final, ARRAY_LEN(answer->final), type))
 		return out_of_turn(talk, who, type, err);
 	/* After LACKING the controller offers more, also behind a RESTORE. */
-	talk->state = type == MSG_LACKING ? TALK_OFFERING : TALK_IDLE;
+	if (type == MSG_LACKING)
+		talk->state = TALK_OFFERING;
+	else
+		go_on(talk);
 	return 0;
 }
 

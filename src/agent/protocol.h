@@ -41,7 +41,15 @@
  *	C → A  PING                        A → C  PONG                at any time, also while busy
  *	C → A  BYE                         the agent releases the lock and exits
  *
- * One request is under way at a time; PING, PONG and relay data excepted.
+ * One request is under way at a time; PING, PONG and relay data excepted. Three may be
+ * sent behind another without waiting for its answer, so that they cost no round trip:
+ *	LEASE      → PREPARE | RESTORE, with everything up to OFFERED
+ *	ACTIVATE   → RECORD
+ *	RECORD     → BYE
+ * The agent takes them up one after the other, as if each had come only then, and reads
+ * nothing before it. A RECORD that says behind=1 is refused when the request before it
+ * was. A PREPARE carries the epoch that LEASE is expected to give: it is refused, behind
+ * its OFFERED, when the lease was refused or gave another.
  * REFUSED ends a request, never the conversation; behind PREPARE and RESTORE it comes only after
  * OFFERED, so that data under way are never mistaken for something else. An agent that meets a frame it
  * cannot accept answers REFUSED code=2 and exits.
@@ -129,7 +137,7 @@ enum message_type {
 	MSG_RUN,           /* epoch= deployment= point= (hook point or "health") index= command= as= timeout_ms=
 	                    * dir= (live | prepared | place) env= (repeated NAME=VALUE) secret_env= (repeated NAME=VALUE: given
 	                    * as shell assignments behind descriptor 3) on_retry= (run|skip|ask) */
-	MSG_RECORD,        /* epoch= event= (verified | live | failed | restored | note) and any other keys: the
+	MSG_RECORD,        /* epoch= behind= event= (verified | live | failed | restored | note) and any other keys: the
 	                    * journal line; verified, live, failed and restored also end the pending deployment; said
 	                    * again after a lost answer, the same event is simply DONE */
 	MSG_ABANDON,       /* epoch= deployment=   drops a prepared activation that was not activated */
@@ -186,12 +194,18 @@ struct talk {
 	enum talk_state state;
 	bool leased;
 	bool observing;
+	bool lease_asked;    /* so an offer may be behind it; only the answer says whether it was granted */
+	bool leaving;        /* BYE was sent behind the last request */
+	bool next_offers;    /* the next request's offer is not ended */
 	uint8_t request;     /* the type under way in TALK_ASKED and TALK_OFFERING */
+	uint8_t next;        /* sent behind it; 0: none */
 	uint64_t data_bytes; /* of the offer under way, for limits */
 };
 void talk_init(struct talk *talk, bool observing);
 int talk_from_controller(struct talk *talk, uint8_t type, size_t payload_len, struct err *err) CHECKED;
 int talk_from_agent(struct talk *talk, uint8_t type, size_t payload_len, struct err *err) CHECKED;
+/* Whether a message that has come waits until the request under way is answered. */
+bool talk_waits(const struct talk *talk, uint8_t type);
 
 /* The object stream decoder: pure, bounded memory, fed decompressed bytes. */
 struct object_header {

@@ -69,7 +69,7 @@ int session_send_record(struct session *session, enum message_type type, struct 
 
 /* Long work must not look like death, nor outlive its controller. While an offer is
  * coming, what waits to be read are its data, which cannot be taken out of turn: that
- * something came is enough. */
+ * something came is enough. So it is when the next request has come. */
 static int look_at_line(struct session *session, struct err *err)
 {
 	struct pollfd line = { STDIN_FILENO, POLLIN, 0 };
@@ -77,7 +77,7 @@ static int look_at_line(struct session *session, struct err *err)
 	if (poll(&line, 1, 0) > 0) {
 		if (line.revents & (POLLHUP | POLLERR))
 			return lost(session, "the line was cut", err);
-		if (session->talk.state == TALK_ASKED)
+		if (session->talk.state == TALK_ASKED && !session->waiting)
 			return session_listen(session, 0, err);
 		session->heard_ms = clock_mono_ms();
 	}
@@ -357,6 +357,7 @@ static int send_refused(struct session *session, const struct err *why, struct e
 	record_put_i64(&text, "code", why->code);
 	record_put_str(&text, "text", why->text);
 	record_put_opt(&text, "hint", why->hint);
+	session->refused = true;
 	return session_send_record(session, MSG_REFUSED, &text, err);
 }
 
@@ -366,6 +367,13 @@ static void wipe_values(struct record *record)
 	for (size_t i = 0; i < record->field_count; i++)
 		explicit_bzero((char *)(uintptr_t)record->fields[i].value.ptr, record->fields[i].value.len);
 	*record = (struct record){0};
+}
+
+/* It was sent before anybody could know. */
+static const struct err *refuse_behind(struct err *why)
+{
+	(void)err_set(why, ERR_CONFLICT, "not done: the request before it was refused");
+	return why;
 }
 
 static int handle_request(struct session *session, const struct frame *frame, struct err *err)
@@ -380,6 +388,9 @@ static int handle_request(struct session *session, const struct frame *frame, st
 		struct err why = ERR_INIT;
 		if (handlers[i].type != frame->type)
 			continue;
+		if (record_get_u64(&record, "behind", 0) && session->refused)
+			return send_refused(session, refuse_behind(&why), err);
+		session->refused = false;
 		if (handlers[i].handle(session, &record, &why) == 0)
 			return 0;
 		if (session->lost)
@@ -416,6 +427,7 @@ static int handle_frame(struct session *session, const struct frame *frame, stru
 {
 	struct err why = ERR_INIT;
 
+	session->waiting = false;
 	if (talk_from_controller(&session->talk, frame->type, frame->payload.len, err))
 		return -1;
 	switch (frame->type) {
@@ -474,7 +486,11 @@ static int hear(struct session *session, struct err *err)
 
 	if (read_some(session, err))
 		return -1;
-	while ((more = frame_decoder_next(&session->in, &frame, err)) > 0) {
+	while ((more = frame_decoder_peek(&session->in, &frame.type, err)) > 0) {
+		session->waiting = talk_waits(&session->talk, frame.type);
+		if (session->waiting)
+			return 0;
+		more = frame_decoder_next(&session->in, &frame, err);
 		if (talk_from_controller(&session->talk, frame.type, frame.payload.len, err))
 			return -1;
 		if (frame.type == MSG_PING && session_send(session, MSG_PONG, SLICE("pong"), err))
@@ -491,11 +507,11 @@ static int hear(struct session *session, struct err *err)
 
 int session_listen(struct session *session, int wait_ms, struct err *err)
 {
-	struct pollfd line = { STDIN_FILENO, POLLIN, 0 };
+	struct pollfd line = { STDIN_FILENO, session->waiting ? 0 : POLLIN, 0 };
 
 	if (poll(&line, 1, wait_ms) > 0)
-		return hear(session, err);
-	return check_silence(session, err);
+		return session->waiting ? lost(session, "the line was cut", err) : hear(session, err);
+	return session->waiting ? 0 : check_silence(session, err);
 }
 
 int session_hash_fd(struct session *session, int fd, struct digest *out, struct err *err)

@@ -26,6 +26,8 @@ struct session {
 
 	struct talk talk;
 	struct frame_decoder in;
+	bool waiting;          /* the next request has come already: nothing more is read before it */
+	bool refused;          /* the last request was */
 	bool lost;             /* the line is gone, or the controller fell silent */
 	int64_t heard_ms;      /* when the last byte came (monotonic) */
 	int64_t progress_ms;   /* when PROGRESS was last sent */
@@ -60,7 +62,8 @@ int session_remove_tree(struct session *session, int dir_fd, const char *path, s
 /* HELLO's followers: each kept activation, the pending deployment, READY. */
 int session_send_state(struct session *session, struct err *err) CHECKED;
 /* While something else is waited for: waits so long (0: not at all), answers PING and
- * notices a lost line and a controller that fell silent; anything else is out of turn. */
+ * notices a lost line and a controller that fell silent. What may be sent behind the
+ * request under way (protocol.h) stays unread; anything else is out of turn. */
 int session_listen(struct session *session, int wait_ms, struct err *err) CHECKED;
 /* SHA-256 of a file from its position to its end, breathing meanwhile. */
 int session_hash_fd(struct session *session, int fd, struct digest *out, struct err *err) CHECKED;

@@ -30,15 +30,15 @@ int frame_decoder_feed(struct frame_decoder *decoder, struct slice bytes, struct
 	return buf_check(&decoder->pending, "what is waiting to be decoded", err);
 }
 
-int frame_decoder_next(struct frame_decoder *decoder, struct frame *frame, struct err *err)
+/* The first frame behind those taken out, wherever it lies. */
+static int look_at_next(const struct frame_decoder *decoder, struct frame *frame, struct err *err)
 {
 	/* Taking frames out of one large read must not move the rest each time. */
-	size_t start = decoder->consumed;
-	size_t left = decoder->pending.len - start;
+	size_t left = decoder->pending.len - decoder->consumed;
 
 	if (left < FRAME_HEADER_LEN)
 		return 0;
-	const unsigned char *at = (const unsigned char *)decoder->pending.ptr + start;
+	const unsigned char *at = (const unsigned char *)decoder->pending.ptr + decoder->consumed;
 	uint32_t len = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 	if (len > FRAME_PAYLOAD_MAX)
 		return err_set(err, ERR_NETWORK,
@@ -48,8 +48,26 @@ int frame_decoder_next(struct frame_decoder *decoder, struct frame *frame, struc
 		return 0;
 	frame->type = at[4];
 	frame->payload = slice_make(at + FRAME_HEADER_LEN, len);
-	decoder->consumed = start + FRAME_HEADER_LEN + len;
 	return 1;
+}
+
+int frame_decoder_peek(const struct frame_decoder *decoder, uint8_t *type, struct err *err)
+{
+	struct frame frame = { 0 };
+	int more = look_at_next(decoder, &frame, err);
+
+	if (more > 0)
+		*type = frame.type;
+	return more;
+}
+
+int frame_decoder_next(struct frame_decoder *decoder, struct frame *frame, struct err *err)
+{
+	int more = look_at_next(decoder, frame, err);
+
+	if (more > 0)
+		decoder->consumed += FRAME_HEADER_LEN + frame->payload.len;
+	return more;
 }
 
 void frame_put(struct buf *out, uint8_t type, struct slice payload)

@@ -32,6 +32,9 @@ int frame_decoder_feed(struct frame_decoder *decoder, struct slice bytes, struct
  * speaking our protocol (length above the limit; ERR_NETWORK). */
 int frame_decoder_next(struct frame_decoder *decoder, struct frame *frame, struct err *err) CHECKED;
 
+/* 1: a whole frame of that type is the next one, and stays there; otherwise as _next. */
+int frame_decoder_peek(const struct frame_decoder *decoder, uint8_t *type, struct err *err) CHECKED;
+
 /* Overwrites the frames that were taken out; the last one's payload is zeros then. */
 void frame_decoder_wipe(struct frame_decoder *decoder);
 

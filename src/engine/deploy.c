@@ -618,8 +618,9 @@ static int plan_and_run(struct job *job, struct err *err)
 		job->rollout.outcome = OUTCOME_UNCHANGED;
 		return 0;
 	}
-	if (rollout_lease(job->engine, job->environment, job->fleet, job->plan.id, &job->options, &moved, err)) {
-		job->rollout.outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_REFUSED;
+	if (rollout_lease(job->engine, &job->plan, job->fleet, &job->options, &job->rollout, &moved, err)) {
+		if (!job->rollout.outcome)
+			job->rollout.outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_REFUSED;
 		return -1;
 	}
 	if (moved && make_plan(job, &way, err))

@@ -82,14 +82,15 @@ static struct text_list texts_of(const struct str_list *list)
 	return (struct text_list){ (const char *const *)list->items, list->count };
 }
 
-static int prepare(struct run *run, const struct plan *plan, struct rollout *out, struct err *err)
+static int prepare(struct run *run, const struct plan *plan, bool with_lease, struct rollout *out, struct err *err)
 {
 	struct arena *arena = &run->engine->arena;
 	const struct delivery *delivery = &run->environment->delivery;
 	const struct artifact *artifact = &plan->artifact;
 	struct prepare_request *each = ARENA_NEW_ARRAY(arena, run->count, struct prepare_request);
 	const char **labels = ARENA_NEW_ARRAY(arena, run->count, const char *);
-	const char *decision_place = fleet_results(run->fleet, 0)->lease.place_id;
+	const char *decision_place = with_lease ? fleet_state(run->fleet, 0)->hello.place_id
+						: fleet_results(run->fleet, 0)->lease.place_id;
 
 	for (size_t i = 0; i < run->count; i++)
 		labels[i] = plan->servers[i].label;
@@ -132,7 +133,8 @@ static int prepare(struct run *run, const struct plan *plan, struct rollout *out
 		};
 	}
 	event_step(&run->engine->events, "prepare", NULL);
-	int result = fleet_prepare(run->fleet, NULL, run->engine->store, each, err);
+	int result = with_lease ? fleet_lease_prepare(run->fleet, NULL, &run->lease, run->engine->store, each, err)
+				: fleet_prepare(run->fleet, NULL, run->engine->store, each, err);
 	for (size_t i = 0; i < run->count; i++) {
 		const struct link_results *results = fleet_results(run->fleet, i);
 		if (!results || !results->prepare.name || fleet_failure(run->fleet, i))
@@ -151,8 +153,11 @@ static int prepare(struct run *run, const struct plan *plan, struct rollout *out
 /* Up to the decision; nothing is visible to anybody yet. */
 static int prepare_all(struct run *run, const struct plan *plan, struct rollout *out, struct err *err)
 {
-	if (fault_point("engine.before_prepare", err) || run_hooks(run, HOOK_BEFORE_PREPARE, "place", err) ||
-	    prepare(run, plan, out, err) || run_hooks(run, HOOK_AFTER_PREPARE, "prepared", err) ||
+	if (!out->prepared &&
+	    (fault_point("engine.before_prepare", err) || run_hooks(run, HOOK_BEFORE_PREPARE, "place", err) ||
+	     prepare(run, plan, false, out, err)))
+		return -1;
+	if (run_hooks(run, HOOK_AFTER_PREPARE, "prepared", err) ||
 	    run_hooks(run, HOOK_BEFORE_ACTIVATE, "prepared", err) || fault_point("engine.before_decide", err))
 		return -1;
 	if (fleet_interrupted(run->fleet))
@@ -229,24 +234,80 @@ static int commit(struct run *run, const struct plan *plan, struct rollout *out,
 	return run_decide(run, "commit", NULL, err) ? fail_before_decision(run, out, err) : 0;
 }
 
-int rollout_lease(struct engine *engine, const struct environment *environment, struct fleet *fleet,
-		  const char *deployment, const struct rollout_options *options, bool *moved_out, struct err *err)
+/* Nothing that the lease's answer could tell is needed, nor anything to be done before
+ * the preparation. */
+static bool can_prepare_at_once(const struct run *run)
 {
-	struct run run = run_begin(engine, environment, fleet, deployment, options);
+	const struct server_state *state = run->count == 1 ? fleet_state(run->fleet, 0) : NULL;
 
+	return state && *state->hello.place_id && !state->pending && !run->lease.take_over &&
+	       run->environment->delivery.hooks.points[HOOK_BEFORE_PREPARE].count == 0;
+}
+
+/* Ours is the next epoch unless there was another in between. */
+static bool has_moved(const struct run *run, const uint64_t *before)
+{
+	bool moved = false;
+
+	for (size_t i = 0; i < run->count; i++)
+		moved = moved || fleet_results(run->fleet, i)->lease.epoch != before[i] + 1 ||
+			fleet_state(run->fleet, i)->pending;
+	return moved;
+}
+
+static int lease_alone(struct run *run, const uint64_t *before, bool *moved_out, struct err *err)
+{
+	event_step(&run->engine->events, "lease", NULL);
+	if (run_lease(run, err))
+		return -1;
+	*moved_out = has_moved(run, before);
+	return 0;
+}
+
+static int lease_and_prepare(struct run *run, const struct plan *plan, struct rollout *out, const uint64_t *before,
+			     bool *moved_out, struct err *err)
+{
+	struct link *link = fleet_link(run->fleet, 0);
+	int64_t wait_ms = run->lease.wait_ms;
+
+	fill_rows(run, plan, out);
+	event_step(&run->engine->events, "lease", NULL);
+	if (fault_point("engine.before_prepare", err))
+		return fail_before_decision(run, out, err);
+	/* What is sent ahead does not wait in line. */
+	run->lease.wait_ms = 0;
+	int result = prepare(run, plan, true, out, err);
+	run->lease.wait_ms = wait_ms;
+	if (result == 0) {
+		out->prepared = true;
+		return 0;
+	}
+	/* The lease was refused, so nothing was prepared. */
+	if (link_status(link) == LINK_IDLE && !link_leased(link)) {
+		if (wait_ms == 0 || err->code != ERR_CONFLICT)
+			return -1;
+		err_clear(err);
+		return lease_alone(run, before, moved_out, err);
+	}
+	if (link_leased(link) && has_moved(run, before)) {
+		*moved_out = true;
+		err_clear(err);
+		return 0;
+	}
+	return fail_before_decision(run, out, err);
+}
+
+int rollout_lease(struct engine *engine, const struct plan *plan, struct fleet *fleet,
+		  const struct rollout_options *options, struct rollout *out, bool *moved_out, struct err *err)
+{
+	struct run run = run_begin(engine, plan->environment, fleet, plan->id, options);
 	uint64_t *before = ARENA_NEW_ARRAY(&engine->arena, run.count, uint64_t);
 
 	*moved_out = false;
 	for (size_t i = 0; i < run.count; i++)
 		before[i] = fleet_state(fleet, i) ? fleet_state(fleet, i)->hello.epoch : 0;
-	event_step(&engine->events, "lease", NULL);
-	if (run_lease(&run, err))
-		return -1;
-	for (size_t i = 0; i < run.count; i++)
-		/* Ours is the next epoch unless there was another in between. */
-		if (fleet_results(fleet, i)->lease.epoch != before[i] + 1 || fleet_state(fleet, i)->pending)
-			*moved_out = true;
-	return 0;
+	return can_prepare_at_once(&run) ? lease_and_prepare(&run, plan, out, before, moved_out, err)
+					 : lease_alone(&run, before, moved_out, err);
 }
 
 int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fleet,
@@ -254,9 +315,13 @@ int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fl
 {
 	struct run run = run_begin(engine, plan->environment, fleet, plan->id, options);
 
-	fill_rows(&run, plan, out);
-	for (size_t i = 0; i < run.count; i++)
+	if (!out->prepared)
+		fill_rows(&run, plan, out);
+	for (size_t i = 0; i < run.count; i++) {
 		run.previous[i] = plan->servers[i].expect;
+		if (out->prepared)
+			run.names[i] = out->servers[i].activation;
+	}
 	if (prepare_all(&run, plan, out, err))
 		return fail_before_decision(&run, out, err);
 	run.decide_on_activate = run.count == 1;

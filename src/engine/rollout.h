@@ -13,6 +13,7 @@ struct rollout_options {
 struct rollout {
 	enum deployment_outcome outcome;
 	bool went_back;
+	bool prepared;    /* rollout_lease has prepared already */
 	struct deployment_server *servers; /* one a server of the plan */
 	size_t server_count;
 };
@@ -24,9 +25,10 @@ int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fl
 		const struct rollout_options *options, struct rollout *out, struct err *err) CHECKED;
 
 /* Takes the lease on every server. *moved_out: somebody else held one since the
- * servers greeted us, so a plan made before must be made again. */
-int rollout_lease(struct engine *engine, const struct environment *environment, struct fleet *fleet,
-		  const char *deployment, const struct rollout_options *options, bool *moved_out,
+ * servers greeted us, so a plan made before must be made again. Where nothing else stands
+ * between, the lease and the preparation of a single server go out together. */
+int rollout_lease(struct engine *engine, const struct plan *plan, struct fleet *fleet,
+		  const struct rollout_options *options, struct rollout *out, bool *moved_out,
 		  struct err *err) CHECKED;
 
 /* Finishes or takes back what an interrupted deployment left on these servers:

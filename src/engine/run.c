@@ -119,15 +119,20 @@ int run_decide(struct run *run, const char *decision, const char *why, struct er
 	return fleet_decide(run->fleet, run->decision_server, &request, err);
 }
 
-int run_activate(struct run *run, struct err *err)
+static struct activate_request *activate_requests(struct run *run)
 {
 	struct activate_request *each = ARENA_NEW_ARRAY(&run->engine->arena, run->count, struct activate_request);
 
-	event_step(&run->engine->events, "activate", NULL);
 	for (size_t i = 0; i < run->count; i++)
 		each[i] = (struct activate_request){ .deployment = run->deployment, .expect = run->previous[i],
 						     .decide = run->decide_on_activate };
-	return fleet_activate(run->fleet, run->which, each, err);
+	return each;
+}
+
+int run_activate(struct run *run, struct err *err)
+{
+	event_step(&run->engine->events, "activate", NULL);
+	return fleet_activate(run->fleet, run->which, activate_requests(run), err);
 }
 
 /* One kind of reload on the servers of its group. `away` names, per server, the
@@ -178,7 +183,7 @@ int run_reload(struct run *run, const char *const *away, struct err *err)
 	return 0;
 }
 
-int run_record(struct run *run, const char *event, const char *text, struct err *err)
+static struct record_request *record_requests(struct run *run, const char *event, const char *text)
 {
 	bool good = strcmp(event, "failed") != 0;
 	static const char *const keys[] = { "deployment", "by", "receipt", "text" };
@@ -198,7 +203,12 @@ int run_record(struct run *run, const char *event, const char *text, struct err 
 			.count = ARRAY_LEN(keys),
 			.keep = good ? (uint64_t)run->environment->delivery.keep : 0,
 		};
-	return fleet_record(run->fleet, run->which, each, err);
+	return each;
+}
+
+int run_record(struct run *run, const char *event, const char *text, struct err *err)
+{
+	return fleet_record(run->fleet, run->which, record_requests(run, event, text), err);
 }
 
 void run_tell_pruned(struct run *run)
@@ -217,11 +227,64 @@ void run_tell_pruned(struct run *run)
 	}
 }
 
+/* What a deployment ends with when all went well. */
+static const char *good_event(const struct run *run)
+{
+	return run->environment->delivery.health.kind == HEALTH_UNSET ? "live" : "verified";
+}
+
+/* Nothing has to be done, looked at or asked between the switch and the receipt. */
+static bool can_record_at_once(const struct run *run)
+{
+	const struct delivery *delivery = &run->environment->delivery;
+
+	for (size_t i = 0; i < delivery->reload.count; i++)
+		if (delivery->reload.items[i].kind != RELOAD_NONE)
+			return false;
+	return run->decide_on_activate && delivery->hooks.points[HOOK_AFTER_ACTIVATE].count == 0 &&
+	       delivery->health.kind != HEALTH_URL && delivery->health.kind != HEALTH_COMMAND;
+}
+
+static int activate_and_record(struct run *run, struct err *err)
+{
+	bool leave = run->environment->delivery.hooks.points[HOOK_AFTER_LIVE].count == 0;
+	const char *event = good_event(run);
+	struct link *link = fleet_link(run->fleet, run->decision_server);
+
+	event_step(&run->engine->events, "activate", NULL);
+	if (fleet_activate_record(run->fleet, run->which, activate_requests(run), record_requests(run, event, NULL), leave,
+				  err) == 0)
+		return 0;
+	/* An interruption that came while the last answers were under way: there is nothing left
+	 * to go back from. */
+	struct err why = *err, asking = ERR_INIT;
+	if (link_status(link) != LINK_BUSY && !link_failure(link)) {
+		err_clear(err);
+		return 0;
+	}
+	/* Perhaps only the answer was lost, or the receipt. Who is asked again says so: what is
+	 * not live is not recorded. */
+	if (run_reconnect(run, &asking) == 0 && run_record(run, event, NULL, &asking) == 0) {
+		err_clear(err);
+		return 0;
+	}
+	*err = why;
+	return -1;
+}
+
 int run_finish(struct run *run, struct err *err)
 {
 	const char *event;
 
-	if (fault_point("engine.before_activate", err) || run_activate(run, err))
+	if (fault_point("engine.before_activate", err))
+		return err_wrap(err, "activating");
+	if (can_record_at_once(run)) {
+		if (activate_and_record(run, err))
+			return err_wrap(err, "activating");
+		fault_mark("engine.recorded");
+		return 0;
+	}
+	if (run_activate(run, err))
 		return err_wrap(err, "activating");
 	if (fault_point("engine.before_reload", err) || run_reload(run, run->previous, err))
 		return -1;
@@ -229,7 +292,7 @@ int run_finish(struct run *run, struct err *err)
 		return -1;
 	if (fault_point("engine.before_verify", err) || run_verify(run, err))
 		return -1;
-	event = run->environment->delivery.health.kind == HEALTH_UNSET ? "live" : "verified";
+	event = good_event(run);
 	if (fault_point("engine.before_record", err))
 		return -1;
 	if (run_record(run, event, NULL, err)) {

@@ -555,10 +555,9 @@ static void ask(struct link *link, uint8_t request, struct buf *record)
 	link_send_record(link, request, record);
 }
 
-void link_lease(struct link *link, const struct lease_request *request)
+void lease_send(struct link *link, const struct lease_request *request)
 {
 	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
-	link_begin(link, MSG_LEASE, "lease");
 	record_begin(&record, "lease");
 	record_put_opt(&record, "project", request->project);
 	record_put_opt(&record, "environment", request->environment);
@@ -568,6 +567,12 @@ void link_lease(struct link *link, const struct lease_request *request)
 	if (request->take_over)
 		record_put_u64(&record, "take_over", 1);
 	ask(link, MSG_LEASE, &record);
+}
+
+void link_lease(struct link *link, const struct lease_request *request)
+{
+	link_begin(link, MSG_LEASE, "lease");
+	lease_send(link, request);
 }
 
 void link_scan(struct link *link, bool deep)
@@ -661,17 +666,43 @@ void link_run(struct link *link, const struct run_request *request)
 	ask(link, MSG_RUN, &record);
 }
 
+static void put_record_request(struct link *link, struct buf *record, const struct record_request *request, bool behind)
+{
+	begin_changing(link, record, "record");
+	if (behind)
+		record_put_u64(record, "behind", 1);
+	record_put_opt(record, "event", request->event);
+	for (size_t i = 0; i < request->count; i++)
+		record_put_opt(record, request->keys[i], request->values[i]);
+	if (request->keep)
+		record_put_u64(record, "keep", request->keep);
+}
+
 void link_record(struct link *link, const struct record_request *request)
 {
 	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
 	link_begin(link, MSG_RECORD, "record");
-	begin_changing(link, &record, "record");
-	record_put_opt(&record, "event", request->event);
-	for (size_t i = 0; i < request->count; i++)
-		record_put_opt(&record, request->keys[i], request->values[i]);
-	if (request->keep)
-		record_put_u64(&record, "keep", request->keep);
+	put_record_request(link, &record, request, false);
 	ask(link, MSG_RECORD, &record);
+}
+
+void link_activate_record(struct link *link, const struct activate_request *activate,
+			  const struct record_request *request, bool leave)
+{
+	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
+	struct err err = ERR_INIT;
+	put_record_request(link, &record, request, true);
+	link_activate(link, activate);
+	if (link->status != LINK_BUSY)
+		return;
+	if (buf_check(&record, "a request to a server", &err) < 0) {
+		link_lose(link, &err);
+		return;
+	}
+	link_begin_behind(link, MSG_RECORD, "record");
+	ask(link, MSG_RECORD, &record);
+	if (leave && link->status == LINK_BUSY)
+		link->leaving = link_send(link, MSG_BYE, SLICE("bye"));
 }
 
 void link_prune(struct link *link, uint64_t keep)

@@ -203,7 +203,7 @@ static bool any_under_way(const struct fleet *fleet)
 }
 
 /* Turns the loop until every chosen server is done. */
-static int step_wait(struct fleet *fleet, const char *step, struct err *err)
+static int step_turn(struct fleet *fleet, struct err *err)
 {
 	bool given_up = false;
 	connect_more(fleet);
@@ -221,9 +221,12 @@ static int step_wait(struct fleet *fleet, const char *step, struct err *err)
 	for (size_t i = 0; i < fleet->count; i++)
 		if (fleet->servers[i].chosen)
 			outcome_take(&fleet->servers[i]);
-	if (interrupt_waits(fleet))
-		return interrupted(fleet, err);
-	return failures_tell(fleet, step, err);
+	return interrupt_waits(fleet) ? interrupted(fleet, err) : 0;
+}
+
+static int step_wait(struct fleet *fleet, const char *step, struct err *err)
+{
+	return step_turn(fleet, err) ? -1 : failures_tell(fleet, step, err);
 }
 
 /* Chooses the servers of a step. A lost line fails the step for its server. */
@@ -269,35 +272,56 @@ int fleet_lease(struct fleet *fleet, const bool *which, const struct lease_reque
 	STEP("lease", link_lease(link, request));
 }
 
-static int prepare_all(struct fleet *fleet, const bool *which, struct store *store,
-		       const struct prepare_request *each, struct err *err)
+/* With a lease, both go out together. */
+static int prepare_all(struct fleet *fleet, const bool *which, const struct lease_request *lease,
+		       struct store *store, const struct prepare_request *each, struct err *err)
 {
 	if (step_begin(fleet, which, err) < 0)
 		return -1;
 	for (size_t i = 0; i < fleet->count; i++) {
 		struct err failure = ERR_INIT;
+		struct link *link = fleet->servers[i].link;
 		if (!is_asked(fleet, i))
 			continue;
 		/* To restore, the server alone may do; what the store has may help. */
 		bool known = store && (!each[i].from || store_has_manifest(store, &each[i].release));
 		struct offers *offers = known ? offers_for(fleet, store, &each[i].release, &failure) : NULL;
 		if (!offers && !each[i].from)
-			link_refuse_idle(fleet->servers[i].link, "prepare", &failure);
+			link_refuse_idle(link, "prepare", &failure);
+		else if (lease)
+			link_lease_prepare(link, lease, &each[i], offers);
 		else
-			link_prepare(fleet->servers[i].link, &each[i], offers);
+			link_prepare(link, &each[i], offers);
 	}
-	return step_wait(fleet, "prepare", err);
+	if (step_turn(fleet, err))
+		return -1;
+	bool leased = true;
+	for (size_t i = 0; i < fleet->count; i++)
+		leased = leased && link_leased(fleet->servers[i].link);
+	return failures_tell(fleet, lease && !leased ? "lease" : "prepare", err);
 }
 
-int fleet_prepare(struct fleet *fleet, const bool *which, struct store *store,
-		  const struct prepare_request *each, struct err *err)
+static int prepare_and_forget(struct fleet *fleet, const bool *which, const struct lease_request *lease,
+			      struct store *store, const struct prepare_request *each, struct err *err)
 {
-	int result = prepare_all(fleet, which, store, each, err);
+	int result = prepare_all(fleet, which, lease, store, each, err);
 	for (size_t i = 0; i < fleet->count; i++)
 		if (link_status(fleet->servers[i].link) == LINK_BUSY)
 			return result; /* left at once: streams are still being read */
 	offers_forget(fleet);
 	return result;
+}
+
+int fleet_prepare(struct fleet *fleet, const bool *which, struct store *store,
+		  const struct prepare_request *each, struct err *err)
+{
+	return prepare_and_forget(fleet, which, NULL, store, each, err);
+}
+
+int fleet_lease_prepare(struct fleet *fleet, const bool *which, const struct lease_request *lease,
+			struct store *store, const struct prepare_request *each, struct err *err)
+{
+	return prepare_and_forget(fleet, which, lease, store, each, err);
 }
 
 /* A step for one server alone. */
@@ -318,6 +342,12 @@ int fleet_activate(struct fleet *fleet, const bool *which, const struct activate
 		   struct err *err)
 {
 	STEP("activate", link_activate(link, &each[i]));
+}
+
+int fleet_activate_record(struct fleet *fleet, const bool *which, const struct activate_request *each,
+			  const struct record_request *records, bool leave, struct err *err)
+{
+	STEP("activate", link_activate_record(link, &each[i], &records[i], leave));
 }
 
 int fleet_revert(struct fleet *fleet, const bool *which, const char *deployment, struct err *err)

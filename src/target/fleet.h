@@ -85,11 +85,17 @@ int fleet_lease(struct fleet *fleet, const bool *which, const struct lease_reque
  * everywhere. Elements with `from` set are restored (RESTORE) instead. */
 int fleet_prepare(struct fleet *fleet, const bool *which, struct store *store,
 		  const struct prepare_request *each, struct err *err) CHECKED;
+/* fleet_lease and fleet_prepare without waiting in between, as link_lease_prepare. */
+int fleet_lease_prepare(struct fleet *fleet, const bool *which, const struct lease_request *lease,
+			struct store *store, const struct prepare_request *each, struct err *err) CHECKED;
 /* One server: the decision is written where the plan says. */
 int fleet_decide(struct fleet *fleet, size_t server, const struct decide_request *request,
 		 struct err *err) CHECKED;
 int fleet_activate(struct fleet *fleet, const bool *which, const struct activate_request *each,
 		   struct err *err) CHECKED;
+/* fleet_activate and fleet_record without waiting in between, as link_activate_record. */
+int fleet_activate_record(struct fleet *fleet, const bool *which, const struct activate_request *each,
+			  const struct record_request *records, bool leave, struct err *err) CHECKED;
 int fleet_revert(struct fleet *fleet, const bool *which, const char *deployment, struct err *err) CHECKED;
 int fleet_reload(struct fleet *fleet, const bool *which, const struct reload_request *each,
 		 struct err *err) CHECKED;

@@ -48,6 +48,10 @@ struct link {
 	/* The request under way. */
 	uint8_t request; /* its type; 0: none */
 	const char *step;
+	uint8_t next; /* sent behind it without waiting; 0: none */
+	const char *next_step;
+	bool behind_refused; /* what came before the request was refused: so must it be */
+	bool leaving;	     /* BYE was sent behind the last request */
 	bool early;		     /* it is the scan that travelled with the start */
 	int64_t scan_fresh_until_ms; /* monotonic; its result answers the next link_scan */
 	uint64_t bytes_sent_before;
@@ -100,6 +104,8 @@ void link_pump(struct link *link);
 
 /* --- between the files: link.c --- */
 void link_begin(struct link *link, uint8_t request, const char *step);
+/* The request is sent behind the one under way: it begins when that is answered. */
+void link_begin_behind(struct link *link, uint8_t request, const char *step);
 void link_finish(struct link *link);			    /* the request went well */
 void link_refuse(struct link *link, const struct err *err); /* the request failed, the line is good */
 /* The same for a request that could not even be sent. */
@@ -114,9 +120,11 @@ bool link_fault(struct link *link, const char *name); /* true: the line was lost
 /* --- a frame for the request under way; -1 means the line must be given up --- */
 int link_take_greeting(struct link *link, uint8_t type, const struct record *record, struct err *err);
 int link_take_answer(struct link *link, uint8_t type, const struct record *record, struct err *err);
+void lease_send(struct link *link, const struct lease_request *request);
 int prepare_take(struct link *link, uint8_t type, const struct record *record, struct err *err);
 void prepare_pump(struct link *link);
 void prepare_end(struct link *link);
+void prepare_cut_short(struct link *link); /* it will be refused: ends what is being offered */
 int relay_take(struct link *link, uint8_t type, const struct record *record, struct slice payload,
 	       struct err *err);
 void relay_end(struct link *link);

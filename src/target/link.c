@@ -71,24 +71,61 @@ static void request_over(struct link *link)
 	prepare_end(link);
 	relay_end(link);
 	fetch_end(link);
-	link->request = 0;
+	link->request = link->next = 0;
+	link->behind_refused = false;
+}
+
+void link_begin_behind(struct link *link, uint8_t request, const char *step)
+{
+	ASSERT(link->status == LINK_BUSY && !link->next);
+	link->next = request;
+	link->next_step = step;
+}
+
+/* The request under way is answered, and the one sent behind it is under way. */
+static void go_on(struct link *link)
+{
+	link->request = link->next;
+	link->step = link->next_step;
+	link->next = 0;
+	link_event(link, &(struct target_event){.kind = TARGET_EVENT_STEP});
+	step_fault(link, "before");
+}
+
+/* Good-bye was said with the last request: the agent has given its lease back. */
+static void part(struct link *link)
+{
+	loop_timer_stop(&link->pulse);
+	loop_process_leave(&link->process);
+	link->status = LINK_CLOSED;
 }
 
 void link_finish(struct link *link)
 {
 	if (step_fault(link, "after"))
 		return;
-	request_over(link);
-	link->status = LINK_IDLE;
 	if (!link->early)
 		link_event(link, &(struct target_event){.kind = TARGET_EVENT_DONE});
+	if (link->next) {
+		go_on(link);
+		return;
+	}
+	request_over(link);
+	link->status = LINK_IDLE;
+	if (link->leaving)
+		part(link);
 	changed(link);
+}
+
+static void note_failure(struct link *link, const struct err *err)
+{
+	link->failed = true;
+	link->failure = *err;
 }
 
 static void fail(struct link *link, const struct err *err)
 {
-	link->failed = true;
-	link->failure = *err;
+	note_failure(link, err);
 	link_event(link, &(struct target_event){.kind = TARGET_EVENT_FAILED, .text = slice_of(err->text)});
 }
 
@@ -96,9 +133,22 @@ void link_refuse(struct link *link, const struct err *err)
 {
 	if (step_fault(link, "after"))
 		return;
+	/* The refusal of what was sent behind a refused request says nothing new. Of a lease
+	 * somebody else holds nothing is told yet: who wants to wait for it asks again. */
+	if (!link->behind_refused && link->request == MSG_LEASE && link->next)
+		note_failure(link, err);
+	else if (!link->behind_refused)
+		fail(link, err);
+	link->behind_refused = link->next != 0;
+	if (link->next) {
+		prepare_cut_short(link);
+		go_on(link);
+		return;
+	}
 	request_over(link);
 	link->status = LINK_IDLE;
-	fail(link, err);
+	if (link->leaving)
+		part(link);
 	changed(link);
 }
 
@@ -118,12 +168,10 @@ void link_lose(struct link *link, const struct err *err)
 	link->status = LINK_LOST;
 	loop_timer_stop(&link->pulse);
 	loop_process_stop(&link->process);
-	if (told) {
-		link->failed = true;
-		link->failure = *err;
-	} else {
+	if (told)
+		note_failure(link, err);
+	else
 		fail(link, err);
-	}
 	changed(link);
 }
 
@@ -191,7 +239,10 @@ bool link_send_record(struct link *link, enum message_type type, struct buf *rec
 	if (link->status == LINK_LOST)
 		return false;
 	if (buf_check(record, "a request to a server", &err) < 0) {
-		link_refuse(link, &err);
+		if (link->next)
+			link_lose(link, &err);
+		else
+			link_refuse(link, &err);
 		return false;
 	}
 	return link_send(link, type, buf_slice(record));
@@ -254,6 +305,8 @@ static int frame_take(struct link *link, const struct frame *frame, struct err *
 		return relay_take(link, frame->type, &record, frame->payload, err);
 	if (!link->greeted)
 		return link_take_greeting(link, frame->type, &record, err);
+	if (link->behind_refused && frame->type != MSG_REFUSED && frame->type != MSG_PROGRESS)
+		return err_set(err, ERR_INTERNAL, "the agent went on behind a request that it refused");
 	if (link->request == 0)
 		return err_set(err, ERR_INTERNAL, "the agent sent \"%s\" when nothing was asked", kind->name);
 	if (link->request == MSG_MANIFEST_GET)

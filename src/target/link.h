@@ -321,8 +321,17 @@ void link_lease(struct link *link, const struct lease_request *request);
 void link_scan(struct link *link, bool deep);
 /* `offers` and the store behind it must outlive the request. */
 void link_prepare(struct link *link, const struct prepare_request *request, struct offers *offers);
+/* Both without waiting for the lease, whose epoch is guessed: when somebody else had one
+ * since the server greeted us, the lease is granted and the preparation refused
+ * (ERR_CONFLICT). A lease that is refused prepares nothing. */
+void link_lease_prepare(struct link *link, const struct lease_request *lease,
+			const struct prepare_request *request, struct offers *offers);
 void link_decide(struct link *link, const struct decide_request *request);
 void link_activate(struct link *link, const struct activate_request *request);
+/* Both without waiting: what could not be activated is not recorded. `leave`: these were
+ * the last requests, the link is closed when they are answered. */
+void link_activate_record(struct link *link, const struct activate_request *activate,
+			  const struct record_request *record, bool leave);
 void link_revert(struct link *link, const char *deployment);
 void link_reload(struct link *link, const struct reload_request *request);
 void link_run(struct link *link, const struct run_request *request);

@@ -43,11 +43,18 @@ static void progress_tell(struct link *link, bool force)
 			 });
 }
 
+/* Before the lease is granted, what it will be unless somebody else had one meanwhile:
+ * then the server refuses. */
+static uint64_t epoch_of(const struct link *link)
+{
+	return link->talk.leased ? link->results.lease.epoch : link->state.hello.epoch + 1;
+}
+
 static void offered_send(struct link *link)
 {
 	AUTO(buf_free) struct buf record = BUF_INIT(256);
 	record_begin(&record, "offered");
-	record_put_u64(&record, "epoch", link->results.lease.epoch);
+	record_put_u64(&record, "epoch", epoch_of(link));
 	link_send_record(link, MSG_OFFERED, &record);
 }
 
@@ -81,6 +88,14 @@ void prepare_pump(struct link *link)
 	}
 }
 
+void prepare_cut_short(struct link *link)
+{
+	if (!link->reader.offer)
+		return;
+	offer_detach(&link->reader);
+	offered_send(link);
+}
+
 static void stream_begin(struct link *link, struct offer *offer)
 {
 	offer_attach(offer, &link->reader);
@@ -95,7 +110,7 @@ static void request_put(struct link *link, struct buf *record, const struct prep
 {
 	char hex[DIGEST_HEX_LEN + 1];
 	record_begin(record, request->from ? "restore" : "prepare");
-	record_put_u64(record, "epoch", link->results.lease.epoch);
+	record_put_u64(record, "epoch", epoch_of(link));
 	record_put_opt(record, "deployment", request->deployment);
 	record_put_opt(record, "plan", request->plan);
 	record_put_opt(record, "kind", request->kind);
@@ -199,32 +214,37 @@ static struct offer *first_offer(struct link *link, struct err *err)
 	return offer;
 }
 
-void link_prepare(struct link *link, const struct prepare_request *request, struct offers *offers)
+/* What goes out with the request, found out before anything is sent; false: refused. */
+static bool prepare_plan(struct link *link, const struct prepare_request *request, struct offers *offers,
+			 struct offer **offer, struct buf *record)
 {
-	AUTO(buf_free) struct buf record = BUF_SECRET(RECORD_LEN_MAX);
 	struct err err = ERR_INIT;
-	bool restore = request->from != NULL;
-	ASSERT(offers || restore);
-	link_begin(link, restore ? MSG_RESTORE : MSG_PREPARE, restore ? "restore" : "prepare");
+	ASSERT(offers || request->from);
 	link->offers = offers;
 	link->has_base = link->objects_sent = link->lacking = false;
 	link->needed_count = 0;
 	link->release = request->release;
 	link->deployment = arena_strdup(&link->arena, request->deployment ? request->deployment : "");
 	link->results.prepare = (struct prepare_result){0};
-	struct offer *offer = NULL;
+	*offer = NULL;
 	if (link->status != LINK_BUSY)
-		return;
-	if (rendered_check(request, &err) < 0) {
+		return false;
+	if (rendered_check(request, &err) < 0 || (!request->from && !(*offer = first_offer(link, &err)))) {
 		link_refuse(link, &err);
-		return;
+		return false;
 	}
-	if (!restore && !(offer = first_offer(link, &err))) {
+	request_put(link, record, request, offers ? offers_manifest(offers)->bytes.len : 0);
+	if (buf_check(record, "a request to a server", &err) < 0) {
 		link_refuse(link, &err);
-		return;
+		return false;
 	}
-	request_put(link, &record, request, offers ? offers_manifest(offers)->bytes.len : 0);
-	bool sent = link_send_record(link, restore ? MSG_RESTORE : MSG_PREPARE, &record);
+	return true;
+}
+
+static void prepare_send(struct link *link, const struct prepare_request *request, struct offer *offer,
+			 struct buf *record)
+{
+	bool sent = link_send_record(link, request->from ? MSG_RESTORE : MSG_PREPARE, record);
 	for (size_t i = 0; i < request->rendered_count && sent; i++) {
 		rendered_send(link, &request->rendered[i]);
 		sent = link->status == LINK_BUSY;
@@ -233,6 +253,35 @@ void link_prepare(struct link *link, const struct prepare_request *request, stru
 		stream_begin(link, offer);
 	else if (sent)
 		offered_send(link);
+}
+
+static const char *step_of(const struct prepare_request *request)
+{
+	return request->from ? "restore" : "prepare";
+}
+
+void link_prepare(struct link *link, const struct prepare_request *request, struct offers *offers)
+{
+	AUTO(buf_free) struct buf record = BUF_SECRET(RECORD_LEN_MAX);
+	struct offer *offer;
+	link_begin(link, request->from ? MSG_RESTORE : MSG_PREPARE, step_of(request));
+	if (prepare_plan(link, request, offers, &offer, &record))
+		prepare_send(link, request, offer, &record);
+}
+
+void link_lease_prepare(struct link *link, const struct lease_request *lease,
+			const struct prepare_request *request, struct offers *offers)
+{
+	AUTO(buf_free) struct buf record = BUF_SECRET(RECORD_LEN_MAX);
+	struct offer *offer;
+	link_begin(link, MSG_LEASE, "lease");
+	if (!prepare_plan(link, request, offers, &offer, &record))
+		return;
+	lease_send(link, lease);
+	if (link->status != LINK_BUSY)
+		return;
+	link_begin_behind(link, request->from ? MSG_RESTORE : MSG_PREPARE, step_of(request));
+	prepare_send(link, request, offer, &record);
 }
 
 /* --- answers -------------------------------------------------------------------------- */

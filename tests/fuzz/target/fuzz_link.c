@@ -3,6 +3,7 @@
  * The first byte chooses what is asked (again each time the line is idle):
  *	? raw bytes before the agent is started    ! raw bytes after it
  *	l s j c u f p a h r g   lease scan journal check uses fetch restore activate http run go
+ *	L A   lease and restore, activate and record and leave, without waiting in between
  * Otherwise the rest are lines, each of them one message: the line is the payload,
  * its first word names the type; behind a data message's name the bytes follow, %XX
  * for what is not text. */
@@ -57,14 +58,22 @@ static void ask(struct link *link, char what)
 						       .rendered = &file,
 						       .rendered_count = 1,
 						       .config_key = "0011"};
+	static const struct record_request record = {.event = "verified", .keep = 3};
 	static const struct digest release;
 	/* What changes something is asked only with a lease, as an engine would. */
-	if (strchr("pahrg", what) && !link_leased(link))
+	if (strchr("pahrgA", what) && !link_leased(link))
 		what = 'l';
 	switch (what) {
 	case 'l':
 		if (!link_leased(link))
 			link_lease(link, &lease);
+		break;
+	case 'L':
+		if (!link_leased(link))
+			link_lease_prepare(link, &lease, &restore, NULL);
+		break;
+	case 'A':
+		link_activate_record(link, &activate, &record, true);
 		break;
 	case 's':
 		link_scan(link, true);

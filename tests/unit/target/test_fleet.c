@@ -753,6 +753,65 @@ static void a_held_place_says_who_holds_it(void **state)
 	world_remove(&world);
 }
 
+/* What a deployment of one server sends without waiting, and its refusals. */
+static void requests_go_out_together(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *fleet, *other;
+	const char *const keys[] = {"deployment"};
+	const char *const values[] = {"d2"};
+	struct record_request record = {"live", keys, values, ARRAY_LEN(keys), 3};
+	world_make(&world);
+	struct fleet_options options = {0};
+	open_local(&world, 1, &options, &fleet);
+	deploy(fleet, world.store, &world.first, "d1");
+	/* Held by somebody else: no lease, nothing prepared, and the line is good. */
+	open_local(&world, 1, &options, &other);
+	const struct server_hello *hello = &fleet_state(other, 0)->hello;
+	struct prepare_request prepare = prepare_of(&world.second, "d2", arena_strdup(&world.arena, hello->live));
+	prepare.decision_place = arena_strdup(&world.arena, hello->place_id);
+	assert_int_equal(fleet_lease_prepare(other, NULL, &lease, world.store, &prepare, &err), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_non_null(strstr(err.text, "test@here"));
+	assert_non_null(strstr(err.text, "(lease)"));
+	assert_false(link_leased(fleet_link(other, 0)));
+	err_clear(&err);
+	MUST(fleet_scan(other, NULL, false, &err));
+	/* Another lease since the greeting: granted, but what was guessed is refused. */
+	fleet_close(&fleet);
+	open_local(&world, 1, &options, &fleet);
+	MUST(fleet_lease(fleet, NULL, &lease, &err));
+	fleet_close(&fleet);
+	assert_int_equal(fleet_lease_prepare(other, NULL, &lease, world.store, &prepare, &err), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_true(link_leased(fleet_link(other, 0)));
+	assert_int_equal(fleet_results(other, 0)->lease.epoch, 3);
+	fleet_close(&other);
+	/* As it should be. */
+	err_clear(&err);
+	open_local(&world, 1, &options, &fleet);
+	MUST(fleet_lease_prepare(fleet, NULL, &lease, world.store, &prepare, &err));
+	assert_true(fleet_results(fleet, 0)->prepare.linked > 0);
+	struct activate_request activate = {.deployment = "d2", .expect = "000009-000000000000", .decide = true};
+	assert_int_equal(fleet_activate_record(fleet, NULL, &activate, &record, false, &err), -1);
+	assert_non_null(strstr(err.text, "the plan expected"));
+	assert_int_equal(link_status(fleet_link(fleet, 0)), LINK_IDLE);
+	activate.expect = prepare.expect;
+	err_clear(&err);
+	MUST(fleet_activate_record(fleet, NULL, &activate, &record, true, &err));
+	assert_int_equal(link_status(fleet_link(fleet, 0)), LINK_CLOSED);
+	assert_string_equal(fleet_results(fleet, 0)->activate.name, fleet_results(fleet, 0)->prepare.name);
+	fleet_close(&fleet);
+	assert_live(&world, arena_printf(&world.arena, "%s/place0", world.scratch.path), "<h1>two</h1>\n");
+	open_local(&world, 1, &options, &fleet);
+	assert_null(fleet_state(fleet, 0)->pending);
+	assert_string_equal(fleet_state(fleet, 0)->activations[0].verdict, "live");
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
 static void an_agent_that_dies_is_a_lost_line(void **state)
 {
 	(void)state;
@@ -987,6 +1046,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_server_is_asked_for_its_health_itself),
 		cmocka_unit_test(a_line_that_breaks_anywhere_leaves_what_was_live),
 		cmocka_unit_test(a_held_place_says_who_holds_it),
+		cmocka_unit_test(requests_go_out_together),
 		cmocka_unit_test(an_agent_that_dies_is_a_lost_line),
 		cmocka_unit_test(silence_is_a_lost_line),
 		cmocka_unit_test(an_interrupt_gives_up_transfers_but_not_switches),
