@@ -14,13 +14,18 @@
 
 enum { SOURCES_MAX = 4, OFFER_ROUNDS_MAX = 4 };
 
+/* Of a file in a source that is not scanned as a whole. */
+enum trust { TRUST_UNKNOWN, TRUST_GOOD, TRUST_NONE };
+
 /* An activation content is taken from. */
 struct source {
 	char name[PLACE_NAME_MAX];
 	int root_fd;
 	struct tree_cursor cursor; /* below root_fd */
 	struct own_manifest own;
+	/* Looked at file by file, when one is wanted: NULL and `trust` instead of `intact`. */
 	bool *intact;
+	enum trust *trust;
 	bool *twin;  /* another file has the same content, and perhaps the same inode */
 	size_t next; /* entry that probably has the path wanted next */
 	bool whole; /* every file of the release that it shows is intact */

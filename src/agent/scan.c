@@ -38,7 +38,7 @@ static int report(struct scan *scan, struct scan_edit *edit, const struct stat *
 	return scan->edit ? scan->edit(scan->context, edit, err) : 0;
 }
 
-static int hash_file(struct session *session, int dir_fd, const char *name, struct digest *out, struct err *err)
+int scan_hash_file(struct session *session, int dir_fd, const char *name, struct digest *out, struct err *err)
 {
 	AUTO(close_fd) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
@@ -82,7 +82,7 @@ static int check_file(struct folder *folder, const char *name, const struct own_
 	scan->hashed++;
 	if (session_breathe(scan->session, "hash", scan->files, scan->own->count, 0, 0, err))
 		return -1;
-	if (hash_file(scan->session, folder->fd, name, &digest, &unreadable)) {
+	if (scan_hash_file(scan->session, folder->fd, name, &digest, &unreadable)) {
 		if (scan->session->lost) {
 			*err = unreadable;
 			return -1;

@@ -35,6 +35,8 @@ int scan_run(struct scan *scan, struct err *err) CHECKED;
 /* Brings the signatures of intact files up to date where nothing but ctime moved. */
 int scan_refresh(const struct place *place, const char *name, int root_fd, struct own_manifest *own,
 		 const bool *intact, struct err *err) CHECKED;
+/* SHA-256 of a file in a folder; an error when it is no file. */
+int scan_hash_file(struct session *session, int dir_fd, const char *name, struct digest *out, struct err *err) CHECKED;
 /* One EDIT message. */
 int scan_send_edit(struct session *session, const struct scan_edit *edit, const char *activation,
 		   struct err *err) CHECKED;

@@ -113,6 +113,56 @@ static void one_holder_at_a_time(void **state)
 	client_end(&w->d);
 }
 
+/* PREPARE, which is read only when the lease is granted, and then comes too late. */
+static void what_is_sent_behind_a_lease_waits_for_it(void **state)
+{
+	struct world *w = *state;
+
+	client_start(&w->c, w->place, NULL);
+	client_deploy(&w->c, "d1", one, NULL);
+	client_start(&w->d, w->place, NULL);
+	client_send(&w->d, MSG_LEASE, "project=shop environment=test by=b deployment=e wait_ms=20000");
+	client_send(&w->d, MSG_PREPARE, "epoch=%llu behind=1 deployment=e release=%064d manifest_bytes=1",
+		    (unsigned long long)w->c.epoch + 2, 0);
+	client_send(&w->d, MSG_OBJECT_DATA, "nothing");
+	client_send(&w->d, MSG_OFFERED, "epoch=%llu", (unsigned long long)w->c.epoch + 2);
+	/* The holder sees nothing of it. */
+	assert_answer(&w->c, MSG_SCANNED, client_ask(&w->c, MSG_SCAN, "deep=1"));
+	uint64_t first = w->c.epoch;
+	client_end(&w->c);
+	assert_answer(&w->d, MSG_READY, client_take(&w->d));
+	assert_int_equal(w->d.epoch, first + 1);
+	assert_answer(&w->d, MSG_REFUSED, client_take(&w->d));
+	assert_int_equal(client_get_u64(&w->d, "code"), ERR_CONFLICT);
+	/* The line is good, and nothing is pending. */
+	assert_answer(&w->d, MSG_DONE, client_ask(&w->d, MSG_ABANDON, "deployment=e"));
+	client_deploy(&w->d, "d2", one, NULL);
+	client_end(&w->d);
+}
+
+static void nothing_is_recorded_behind_a_refused_activation(void **state)
+{
+	struct world *w = *state;
+
+	client_start(&w->c, w->place, NULL);
+	assert_answer(&w->c, MSG_READY, client_lease(&w->c, NULL));
+	assert_answer(&w->c, MSG_PREPARED, client_prepare(&w->c, "d1", one, NULL));
+	client_send(&w->c, MSG_ACTIVATE, "deployment=d1 expect=000009-000000000000 decide=1");
+	client_send(&w->c, MSG_RECORD, "deployment=d1 event=note behind=1 text=never");
+	assert_answer(&w->c, MSG_REFUSED, client_take(&w->c));
+	assert_answer(&w->c, MSG_REFUSED, client_take(&w->c));
+	assert_int_equal(client_get_u64(&w->c, "code"), ERR_CONFLICT);
+	assert_null(strstr(text_at(&w->arena, w->place, ".lockstep/journal"), "never"));
+	/* Good-bye behind what goes well is heard, and the agent ends by itself. */
+	client_send(&w->c, MSG_ACTIVATE, "deployment=d1 expect= decide=1");
+	client_send(&w->c, MSG_RECORD, "deployment=d1 event=live behind=1 keep=3");
+	client_send(&w->c, MSG_BYE, "bye=1");
+	assert_answer(&w->c, MSG_ACTIVATED, client_take(&w->c));
+	assert_answer(&w->c, MSG_PRUNED, client_take(&w->c));
+	assert_int_equal(client_cut(&w->c), 0);
+	assert_non_null(strstr(text_at(&w->arena, w->place, ".lockstep/journal"), "live"));
+}
+
 static void an_old_holder_is_told_when_the_lock_was_replaced(void **state)
 {
 	struct world *w = *state;
@@ -474,6 +524,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(one_holder_at_a_time),
+		T(what_is_sent_behind_a_lease_waits_for_it),
+		T(nothing_is_recorded_behind_a_refused_activation),
 		T(an_old_holder_is_told_when_the_lock_was_replaced),
 		T(a_place_belongs_to_one_environment),
 		T(a_silent_controller_loses_lease_and_hooks),
