@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <zstd.h>
 
@@ -18,22 +19,75 @@ struct decompressor {
 	char piece[128 << 10];
 };
 
+/* Most streams are of small files: making a context anew, and touching its memory for the
+ * first time, took longer than the work itself. Each thread keeps one of each kind,
+ * unless it has grown large. */
+enum { SPARE_MAX = 4 << 20 };
+struct spare {
+	ZSTD_CCtx *compression;
+	ZSTD_DCtx *decompression;
+};
+static _Thread_local struct spare spare;
+static pthread_once_t spare_once = PTHREAD_ONCE_INIT;
+static pthread_key_t spare_key;
+static bool spare_kept; /* there is a key, so a thread's spares end with it */
+
 /* RFC 8878 section 3.1.1. */
 static const unsigned char magic[4] = {0x28, 0xB5, 0x2F, 0xFD};
+
+static void spare_free(void *context)
+{
+	struct spare *old = context;
+
+	ZSTD_freeCCtx(old->compression);
+	ZSTD_freeDCtx(old->decompression);
+	*old = (struct spare){ 0 };
+}
+
+static void spare_make_key(void)
+{
+	spare_kept = pthread_key_create(&spare_key, spare_free) == 0;
+}
+
+static bool can_keep(void)
+{
+	pthread_once(&spare_once, spare_make_key);
+	return spare_kept && pthread_setspecific(spare_key, &spare) == 0;
+}
 
 /* Both are null only when memory is out, and that aborts everywhere. */
 static ZSTD_CCtx *new_compression(void)
 {
-	ZSTD_CCtx *context = ZSTD_createCCtx();
+	ZSTD_CCtx *context = spare.compression ? spare.compression : ZSTD_createCCtx();
 	ASSERT(context);
+	spare.compression = NULL;
 	return context;
 }
 
 static ZSTD_DCtx *new_decompression(void)
 {
-	ZSTD_DCtx *context = ZSTD_createDCtx();
+	ZSTD_DCtx *context = spare.decompression ? spare.decompression : ZSTD_createDCtx();
 	ASSERT(context);
+	spare.decompression = NULL;
 	return context;
+}
+
+static void give_compression_back(ZSTD_CCtx *context)
+{
+	if (!spare.compression && ZSTD_sizeof_CCtx(context) <= SPARE_MAX && can_keep() &&
+	    !ZSTD_isError(ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters)))
+		spare.compression = context;
+	else
+		ZSTD_freeCCtx(context);
+}
+
+static void give_decompression_back(ZSTD_DCtx *context)
+{
+	if (!spare.decompression && ZSTD_sizeof_DCtx(context) <= SPARE_MAX && can_keep() &&
+	    !ZSTD_isError(ZSTD_DCtx_reset(context, ZSTD_reset_session_and_parameters)))
+		spare.decompression = context;
+	else
+		ZSTD_freeDCtx(context);
 }
 
 /* For calls whose arguments are ours alone: an error is a bug. */
@@ -114,7 +168,7 @@ void compressor_free(struct compressor **compressor)
 {
 	if (!*compressor)
 		return;
-	ZSTD_freeCCtx((*compressor)->context);
+	give_compression_back((*compressor)->context);
 	free(*compressor);
 	*compressor = NULL;
 }
@@ -163,7 +217,7 @@ void decompressor_free(struct decompressor **decompressor)
 {
 	if (!*decompressor)
 		return;
-	ZSTD_freeDCtx((*decompressor)->context);
+	give_decompression_back((*decompressor)->context);
 	free(*decompressor);
 	*decompressor = NULL;
 }
