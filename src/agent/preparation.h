@@ -64,14 +64,14 @@ struct preparation {
 	bool config_from_asked;    /* by that key, not only by `from` */
 	char config_key[CONFIG_KEY_HEX_LEN + 1];
 
-	struct arena base_arena;
+	struct arena base_arena;     /* of base, or of the manifest's text where the place has it */
 	struct slice base;           /* prefix of the manifest's frame */
 	struct decompressor *manifest_decoder;
 	struct buf manifest_bytes;
 	bool manifest_ended;
 	bool manifest_known;         /* no bytes of it are to come */
 	bool has_manifest;           /* and the tree has been begun */
-	struct manifest manifest;
+	struct manifest manifest;    /* without its text once the tree is begun */
 
 	struct arena source_arena;   /* of sources; given back before the end */
 	struct source sources[SOURCES_MAX];

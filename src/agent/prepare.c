@@ -310,9 +310,33 @@ static int fill_tree(struct preparation *p, struct err *err)
 	return check_space(p, err);
 }
 
+/* Of the manifest's text only the paths are needed from now on: of a large release it
+ * would take as much memory as everything else. */
+static int put_manifest_away(struct preparation *p, struct err *err)
+{
+	size_t len = 0;
+
+	if (release_manifest_save(&p->session->place, &p->manifest, err))
+		return -1;
+	for (size_t i = 0; i < p->manifest.count; i++)
+		len += p->manifest.entries[i].path.len + 1;
+	char *paths = arena_alloc(&p->arena, len);
+	for (size_t i = 0; i < p->manifest.count; i++) {
+		struct slice *path = &p->manifest.entries[i].path;
+		memcpy(paths, path->ptr, path->len);
+		path->ptr = paths;
+		paths += path->len + 1;
+	}
+	p->manifest.bytes = slice_make(NULL, 0);
+	buf_free(&p->manifest_bytes);
+	arena_free(&p->base_arena);
+	return 0;
+}
+
 static int begin_tree(struct preparation *p, struct err *err)
 {
-	if (render_settle(p, err) || fault_point("agent.prepare.before_tree", err) || fill_tree(p, err))
+	if (render_settle(p, err) || fault_point("agent.prepare.before_tree", err) || put_manifest_away(p, err) ||
+	    fill_tree(p, err))
 		return -1;
 	p->has_manifest = true;
 	return 0;
@@ -752,8 +776,8 @@ static int settle_activation(struct preparation *p, struct err *err)
 	obtain_close_sources(p);
 	map_free(&p->wanted);
 	mem_free_ptr(&p->next);
-	if (put_shared(p, err) || render_put(p, err) || take_signatures(p, &own, err) || own_save(place, p->name, &own, err) ||
-	    release_manifest_save(place, &p->manifest, err))
+	if (put_shared(p, err) || render_put(p, err) || take_signatures(p, &own, err) ||
+	    own_save(place, p->name, &own, err))
 		return -1;
 	tree_cursor_close(&p->cursor);
 	if (fault_point("agent.prepare.before_sync", err) || session_sync_fs(session, p->tree_fd, err) ||
@@ -864,6 +888,16 @@ int prepare_offered(struct session *session, struct err *err)
 	return end_if_settled(session, conclude(session->preparation, err));
 }
 
+/* The place has it already. */
+static int load_manifest(struct preparation *p, struct err *err)
+{
+	struct slice bytes;
+
+	if (release_manifest_read(&p->session->place, p->release_hex, &p->base_arena, &bytes, err))
+		return -1;
+	return manifest_parse(&p->arena, bytes, &p->manifest, err) ? err_wrap(err, "release %.12s", p->release_hex) : 0;
+}
+
 /* What the manifest will be decoded against. */
 static int expect_manifest(struct preparation *p, const struct record *request, struct err *err)
 {
@@ -873,7 +907,7 @@ static int expect_manifest(struct preparation *p, const struct record *request, 
 
 	/* No bytes to come: the place has this manifest. */
 	if (record_get_u64(request, "manifest_bytes", 0) == 0) {
-		if (release_manifest_load(place, p->release_hex, &p->arena, &p->manifest, err))
+		if (load_manifest(p, err))
 			return -1;
 		p->manifest_known = true;
 		return render_complete(p) ? begin_tree(p, err) : 0;
@@ -904,9 +938,7 @@ int handle_restore(struct session *session, const struct record *request, struct
 
 	session->offer_failed = false;
 	if (result == 0)
-		result = release_manifest_load(&session->place, session->preparation->release_hex,
-					       &session->preparation->arena, &session->preparation->manifest,
-					       err);
+		result = load_manifest(session->preparation, err);
 	/* The rest waits for OFFERED: rendered files may come before. */
 	return refuse_offer(session, result, err);
 }

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 enum { BLOCK_SIZE = 16 << 10, ALIGNMENT = 16 };
 
 struct arena_block {
@@ -150,4 +154,19 @@ void arena_free(struct arena *arena)
 		block = next;
 	}
 	*arena = ARENA_INIT;
+}
+
+void mem_return_large(void)
+{
+#ifdef __GLIBC__
+	/* Set by hand it no longer grows with the largest block that was freed. */
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
+#endif
+}
+
+void mem_trim(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }

@@ -35,3 +35,8 @@ void *mem_array(size_t count, size_t size); /* zeroed */
 void *mem_grow(void *old, size_t count, size_t size); /* realloc; new part not zeroed */
 char *mem_strdup(const char *text);
 void mem_free_ptr(void *pointer_to_pointer); /* AUTO(mem_free_ptr) char *p */
+/* Early in a program: large blocks go back to the system when they are freed, instead of
+ * being kept for later ones. */
+void mem_return_large(void);
+/* Behind a step that needed much: what was freed goes back to the system. */
+void mem_trim(void);

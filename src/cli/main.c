@@ -8,6 +8,7 @@
 #include "cli/value.h"
 
 #include "api/format.h"
+#include "base/arena.h"
 #include "base/log.h"
 #include "seal/key_file.h"
 #include "seal/mask.h"
@@ -166,6 +167,7 @@ int main(int argc, char **argv)
 	struct terminal terminal;
 	struct err err = ERR_INIT;
 
+	mem_return_large();
 	secret_harden_process();
 	key_file_take_variables();
 	log_setup("lockstep");

@@ -600,6 +600,8 @@ static int plan_and_run(struct job *job, struct err *err)
 	engine_release_signals();
 	if (engine_stopped())
 		return err_set(err, ERR_INTERRUPTED, "interrupted; no server was touched");
+	/* Building and looking for secrets hold whole trees; what comes now does, too. */
+	mem_trim();
 	/* A long build outlasts the agents' patience: connect anew. */
 	if (clock_mono_ms() - begun > STALE_AFTER_MS && open_target(job, err))
 		return -1;

@@ -64,15 +64,18 @@ static const char *copied(struct arena *arena, const json_t *row, const char *ke
 	return json_get_str(row, key, &text) ? arena_strdup(arena, text) : "";
 }
 
-/* Findings of an earlier release in files this one holds unchanged. */
-static void take_over(struct scan_findings *findings, const json_t *rows, const struct map *unchanged)
+/* Findings of an earlier release in files this one holds unchanged; without a manifest
+ * it is the same release. */
+static void take_over(struct scan_findings *findings, const json_t *rows, const struct manifest *manifest,
+		      const bool *unchanged)
 {
 	size_t index;
 	json_t *row;
 
 	json_array_foreach(rows, index, row) {
 		const char *path = copied(findings->arena, row, "path"), *environment = copied(findings->arena, row, "environment");
-		if (!map_get(unchanged, slice_of(path)))
+		const struct entry *entry = manifest ? manifest_find(manifest, slice_of(path)) : NULL;
+		if (manifest && (!entry || !unchanged[entry - manifest->entries]))
 			continue;
 		if (findings->count == SCAN_FINDINGS_MAX) {
 			findings->dropped++;
@@ -109,30 +112,31 @@ static const char *rules_digest(struct arena *arena)
 	return arena_strdup(arena, hex);
 }
 
-/* The paths whose content the earlier release had under the same path. */
-static int unchanged_paths(struct engine *engine, const struct release_scan *earlier, const struct manifest *manifest,
-			   struct arena *arena, struct map *out, struct err *err)
+/* Marks the files whose content the earlier release had under the same path. */
+static int mark_unchanged(struct engine *engine, const struct release_scan *earlier, const struct manifest *manifest,
+			  bool *unchanged, struct err *err)
 {
-	struct manifest *before = ARENA_NEW(arena, struct manifest);
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct manifest before;
 	struct digest digest;
 
 	if (!digest_from_hex(slice_of(earlier->release), &digest) || !store_has_manifest(engine->store, &digest))
 		return 0;
-	if (store_load_manifest(engine->store, &digest, arena, before, err))
+	if (store_load_manifest(engine->store, &digest, &arena, &before, err))
 		return -1;
 	/* Both are sorted by path. */
-	for (size_t i = 0, j = 0; i < manifest->count && j < before->count;) {
-		int order = slice_compare(manifest->entries[i].path, before->entries[j].path);
-		if (order == 0 && manifest->entries[i].type == ENTRY_FILE &&
-		    digest_equal(&manifest->entries[i].digest, &before->entries[j].digest))
-			map_put(out, manifest->entries[i].path, before);
+	for (size_t i = 0, j = 0; i < manifest->count && j < before.count;) {
+		int order = slice_compare(manifest->entries[i].path, before.entries[j].path);
+		if (order == 0)
+			unchanged[i] = manifest->entries[i].type == ENTRY_FILE &&
+				       digest_equal(&manifest->entries[i].digest, &before.entries[j].digest);
 		i += order <= 0;
 		j += order >= 0;
 	}
 	return 0;
 }
 
-static int read_new(struct engine *engine, const struct manifest *manifest, const struct map *unchanged,
+static int read_new(struct engine *engine, const struct manifest *manifest, const bool *unchanged,
 		    struct scan_findings *findings, struct err *err)
 {
 	AUTO(map_free) struct map seen = MAP_INIT;
@@ -141,7 +145,7 @@ static int read_new(struct engine *engine, const struct manifest *manifest, cons
 		const struct entry *entry = &manifest->entries[i];
 		AUTO(arena_free) struct arena content = ARENA_INIT;
 		struct slice bytes;
-		if (entry->type != ENTRY_FILE || entry->size > SCAN_FILE_MAX || map_get(unchanged, entry->path) ||
+		if (entry->type != ENTRY_FILE || entry->size > SCAN_FILE_MAX || unchanged[i] ||
 		    map_put(&seen, slice_make((const char *)entry->digest.bytes, DIGEST_LEN), engine))
 			continue;
 		if (store_load_object(engine->store, &entry->digest, SCAN_FILE_MAX, &content, &bytes, err))
@@ -155,16 +159,17 @@ static int look_through(struct engine *engine, const struct digest *release, con
 			struct scan_findings *findings, struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
-	AUTO(map_free) struct map unchanged = MAP_INIT;
 	AUTO(json_free) json_t *rows = NULL;
 	struct manifest manifest;
 
-	if (store_load_manifest(engine->store, release, &arena, &manifest, err) ||
-	    (earlier && unchanged_paths(engine, earlier, &manifest, &arena, &unchanged, err)))
+	if (store_load_manifest(engine->store, release, &arena, &manifest, err))
+		return -1;
+	bool *unchanged = ARENA_NEW_ARRAY(&arena, manifest.count, bool);
+	if (earlier && mark_unchanged(engine, earlier, &manifest, unchanged, err))
 		return -1;
 	if (earlier && json_parse(slice_of(earlier->findings), "findings", DB_TEXT_MAX, &rows, err) == 0)
-		take_over(findings, rows, &unchanged);
-	return read_new(engine, &manifest, &unchanged, findings, err);
+		take_over(findings, rows, &manifest, unchanged);
+	return read_new(engine, &manifest, unchanged, findings, err);
 }
 
 static int remember(struct engine *engine, const char *hex, const char *rules, const struct scan_findings *findings,
@@ -201,14 +206,9 @@ int scan_of_release(struct engine *engine, const struct digest *release, struct 
 		return -1;
 	if (found) {
 		AUTO(json_free) json_t *rows = NULL;
-		AUTO(map_free) struct map all = MAP_INIT;
-		size_t index;
-		json_t *row;
 		if (json_parse(slice_of(known.findings), "findings", DB_TEXT_MAX, &rows, err))
 			return -1;
-		json_array_foreach(rows, index, row)
-			map_put(&all, slice_of(copied(&engine->arena, row, "path")), row);
-		take_over(findings, rows, &all);
+		take_over(findings, rows, NULL, NULL);
 		return 0;
 	}
 	if (release_scan_latest(engine->home.db, &engine->arena, engine->project->name, rules, &found, &known, err) ||
