@@ -7,11 +7,14 @@
 
 enum { COMPARE_COLUMNS_MAX = 4096 };
 
-/* One server. Columns of one environment stand together. */
+/* One server. Columns of one environment stand together. Servers of one group must be
+ * alike, and are held against the reference's of the same group; what has no counterpart
+ * there (another group, or none) is held together against what is left of the reference.
+ * What is seen of an environment as a whole is a column with a group of its own. */
 struct compare_column {
 	size_t environment; /* index into compare_input.environments */
 	const char *server; /* for people */
-	const char *group;  /* NULL: none; only servers of one group must be alike */
+	const char *group;  /* NULL: none, which is one as well */
 	struct fact_reader *reader;
 	bool stale; /* seen earlier, could not be reached now */
 };
@@ -35,14 +38,20 @@ enum cell_state {
 	CELL_DRIFT,
 	CELL_MISSING, /* looked for, not there, and that is no rule's leave */
 	CELL_NOT_CHECKED,
-	CELL_STALE,
+	CELL_STALE, /* of a stale column, or held against nothing but stale ones */
 };
 const char *cell_state_name(enum cell_state state); /* "same", …, "not_checked", "stale" */
 
 struct cell {
 	const struct fact *fact; /* NULL: missing, or not checked */
-	const char *why;	 /* not checked: the reason */
-	enum cell_state state;	 /* against the reference and the rule */
+	const char *why;	 /* not checked: the reason; else NULL */
+	/* Not checked: the key of the FACT_NOT_CHECKED that says so. Empty where the cell itself
+	 * was looked at and only the judgement could not be made (the reference was not). */
+	struct slice range;
+	/* Not there: how many bytes at the key's beginning some other key of this column has, so
+	 * that whatever is longer is missing with all that is below it. */
+	size_t known;
+	enum cell_state state; /* against the reference and the rule; same: also where nobody has it */
 };
 
 struct compare_row {
@@ -50,12 +59,16 @@ struct compare_row {
 	const struct cell *cells; /* one a column */
 	const struct cell
 		*environments;	   /* one an environment: its servers' common cell; drift when they differ */
-	enum cell_state state;	   /* the worst of the environments' */
+	enum cell_state state;	   /* the worst of the environments': missing, drift, not checked, stale,
+				      allowed, same */
 	bool within;		   /* the servers of one environment and group differ among themselves */
 	const struct rule *rule;   /* what it was judged by: own, else policy */
 	const struct rule *policy; /* severity, text and advice come from here where the rule has none */
 	enum severity severity;	   /* SEVERITY_NONE unless drift or missing */
 	bool is_evidence;
+	/* Own rules without which, by the policy alone, this would be drift or missing. */
+	const struct rule *const *excused_by;
+	size_t excused_count;
 };
 
 struct compare_totals {

@@ -26,7 +26,8 @@ struct rule {
 	const char *fact; /* slice_glob_match on the whole key; '*' takes '/' too */
 	enum rule_kind kind;
 	double ratio;		  /* RULE_RATIO, 0 < ratio <= 1 */
-	const char *const *words; /* RULE_ONE_OF, RULE_LIVE_ONLY_IN */
+	bool both;		  /* RULE_RATIO */
+	const char *const *words; /* RULE_ONE_OF; RULE_LIVE_ONLY_IN (none: the reference) */
 	size_t word_count;
 	const char *const *environments; /* scope; count 0: all */
 	size_t environment_count;
@@ -54,3 +55,17 @@ void rule_book_free(struct rule_book **book); /* cleanup function */
 const struct rule *rule_book_policy(const struct rule_book *book, struct slice key);
 /* The last of the project's own rules that matches and has not lapsed; NULL: none. */
 const struct rule *rule_book_own(const struct rule_book *book, struct slice key);
+/* All of these, the last first, at most `max`: one whose scope leaves an environment out
+ * does not hide an earlier one. */
+size_t rule_book_own_all(const struct rule_book *book, struct slice key, const struct rule **out, size_t max);
+/* The last own rule that matches and has lapsed; NULL: none. */
+const struct rule *rule_book_lapsed(const struct rule_book *book, struct slice key);
+/* Whether equal values may break a rule of this key: unique, one_of, live_only_in. Quick. */
+bool rule_book_demands(const struct rule_book *book, struct slice key);
+/* Whether the environment is in its scope. */
+bool rule_covers(const struct rule *rule, const char *environment);
+/* The own rules as given to rule_book_new. */
+size_t rule_book_own_count(const struct rule_book *book);
+const struct rule *rule_book_own_at(const struct rule_book *book, size_t index);
+/* What a fact pattern begins with before its first wildcard. */
+struct slice rule_literal(const char *pattern);

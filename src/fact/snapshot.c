@@ -418,8 +418,8 @@ int fact_next(struct fact_reader *reader, struct fact *fact_out, struct err *err
 		return bad(reader, err, "it is cut off");
 	/* Ascending: what differs first is greater, or the old key is a beginning of the new. */
 	const char *text = reader->bytes + reader->at + suffix;
-	if (rest == 0 || (shared < old_len &&
-			  (uint8_t)text[0] <= (uint8_t)reader->keys[reader->now].ptr[shared]))
+	if (rest == 0 ||
+	    (shared < old_len && (uint8_t)text[0] <= (uint8_t)reader->keys[reader->now].ptr[shared]))
 		return bad(reader, err, "keys are out of order");
 	set_key(reader, shared, slice_make(text, rest));
 	*fact_out = (struct fact){
