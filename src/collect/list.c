@@ -1,0 +1,6 @@
+#include "collect/kinds.h"
+
+const struct collector *const collectors[] = {
+	&collector_shape,
+	NULL,
+};
