@@ -98,7 +98,7 @@ int catalog_wait(struct catalog *catalog, int fd, short events, int64_t until_ms
 			return err_errno(err, "poll");
 		if (count <= 0)
 			continue;
-		if (fds[1].revents && catalog->carry(catalog->carry_context, err))
+		if (fds[1].revents && catalog->carry(catalog->carry_context, fd, err))
 			return -1;
 		if (fds[0].revents) {
 			*got = fds[0].revents;

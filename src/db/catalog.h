@@ -28,9 +28,10 @@ struct catalog_spec {
 	int64_t statement_ms;			/* for each statement */
 	size_t bytes_max;			/* of all rows together */
 	/* A listening socket through which somebody else carries the connection: `carry` is
-	 * called whenever a client waits there, and must not block. -1: none. */
+	 * called whenever a client waits there, and must not block; the client is `client_fd`,
+	 * and nobody else may be carried. -1: none. */
 	int carrier_fd;
-	int (*carry)(void *context, struct err *err);
+	int (*carry)(void *context, int client_fd, struct err *err);
 	void *carry_context;
 };
 

@@ -11,7 +11,7 @@ struct catalog {
 	int64_t deadline_ms, statement_ms;
 	size_t bytes, bytes_max;
 	int carrier_fd;
-	int (*carry)(void *context, struct err *err);
+	int (*carry)(void *context, int client_fd, struct err *err);
 	void *carry_context;
 	char password[256]; /* to be kept out of messages; wiped */
 	int version;

@@ -1,10 +1,13 @@
 #include "introspect/gather.h"
 
+#include "introspect/route.h"
+
 #include <stdio.h>
 
 void gather_free(struct gather *gather)
 {
 	catalog_close(&gather->catalog);
+	route_close(&gather->route);
 	arena_free(&gather->scratch);
 	arena_free(&gather->arena);
 }

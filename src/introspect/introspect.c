@@ -3,10 +3,11 @@
 
 #include "introspect/gather.h"
 #include "introspect/kinds.h"
+#include "introspect/route.h"
 
 enum { STATEMENTS_OF_TIME = 3 };
 
-const struct database_kind *const database_kinds[] = {&database_postgresql, NULL};
+const struct database_kind *const database_kinds[] = {&database_postgresql, &database_mysql, NULL};
 
 int gather_connect(struct gather *gather, const struct catalog_engine *engine, struct err *err)
 {
@@ -26,7 +27,14 @@ int gather_connect(struct gather *gather, const struct catalog_engine *engine, s
 		.carrier_fd = -1,
 	};
 
-	return catalog_open(engine, &spec, &gather->catalog, err);
+	const struct place_address *via = gather->spec->via;
+	if (!via || via->kind == PLACE_LOCAL)
+		return catalog_open(engine, &spec, &gather->catalog, err);
+	if (route_open(gather->spec, &gather->route, &spec, err))
+		return -1;
+	if (catalog_open(engine, &spec, &gather->catalog, err) == 0)
+		return 0;
+	return route_explain(gather->route, err);
 }
 
 /* "postgresql at db.acme.io:5432": never the whole address, which holds a password. */

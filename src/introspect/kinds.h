@@ -3,4 +3,4 @@
 
 #include "introspect/introspect.h"
 
-extern const struct database_kind database_postgresql;
+extern const struct database_kind database_postgresql, database_mysql;

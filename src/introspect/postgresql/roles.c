@@ -48,115 +48,137 @@ static int take_grant(void *context, const struct slice *values, size_t count, s
 /* One kind of object's grants; what an owner has by owning is left out. */
 #define GRANTS(kind, schema, name, owner, acl, from)                                                         \
 	"select " kind ", " schema ", " name ", coalesce(g.rolname, 'public'), string_agg(x.privilege_type " \
-					     "|| case when x.is_grantable then '*' else "                    \
+	"|| case when x.is_grantable then '*' else "                                                         \
 	"'' end, " PG_JOIN ") from " from " cross join lateral aclexplode(" acl                              \
 	") x left join pg_roles g on g.oid = x.grantee where x.grantee <> " owner " and "
 #define GRANTS_END " group by 1, 2, 3, 4"
 
-static const char grants[] =
-	GRANTS("''", "n.nspname", "c.relname", "c.relowner", "c.relacl", "pg_class c join pg_namespace n on n.oid = c.relnamespace") "c.relacl is not null and not {system} and not {extension:pg_class:c.oid}" GRANTS_END " union all " GRANTS(
-		"'column'", "n.nspname", "c.relname || '.' || a.attname", "c.relowner", "a.attacl",
-		"pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = "
-		"c.relnamespace") "a.attacl is not null and not {system} and not "
-				  "{extension:pg_class:c.oid}" GRANTS_END
-				  " union all " GRANTS("'function'", "n.nspname",
-						       "p.proname || '(' || oidvectortypes(p.proargtypes) || "
-						       "')'",
-						       "p.proowner", "p.proacl",
-						       "pg_proc p join pg_namespace n on n.oid = "
-						       "p.pronamespace") "p.proacl is not null and not "
-									 "{system} and not "
-									 "{extension:pg_proc:p."
-									 "oid}" GRANTS_END
-									 " union all " GRANTS(
-										 "'type'", "n.nspname",
-										 "t.typname", "t.typowner",
-										 "t.typacl",
-										 "pg_type t join "
-										 "pg_namespace n on n.oid = "
-										 "t.typnamespace") "t.typacl "
-												   "is not "
-												   "null and "
-												   "not "
-												   "{system} "
-												   "and not "
-												   "{extensio"
-												   "n:pg_"
-												   "type:t."
-												   "oid"
-												   "}" GRANTS_END
-												   " union "
-												   "all"
-												   " " GRANTS(
-													   "'"
-													   "s"
-													   "c"
-													   "h"
-													   "e"
-													   "m"
-													   "a"
-													   "'",
-													   "n"
-													   "u"
-													   "l"
-													   "l",
-													   "n"
-													   "."
-													   "n"
-													   "s"
-													   "p"
-													   "n"
-													   "a"
-													   "m"
-													   "e",
-													   "n"
-													   "."
-													   "n"
-													   "s"
-													   "p"
-													   "o"
-													   "w"
-													   "n"
-													   "e"
-													   "r",
-													   "n"
-													   "."
-													   "n"
-													   "s"
-													   "p"
-													   "a"
-													   "c"
-													   "l",
-													   "p"
-													   "g"
-													   "_"
-													   "n"
-													   "a"
-													   "m"
-													   "e"
-													   "s"
-													   "p"
-													   "a"
-													   "c"
-													   "e"
-													   " "
-													   "n") "n.nspacl is not null and not {system}" GRANTS_END
-														" union all " GRANTS(
-															"'database'",
-															"null",
-															"''",
-															"d.datdba",
-															"d.datacl",
-															"pg_database d") "d.datacl is not null and d.datname = current_database()" GRANTS_END
-																	 " union all " GRANTS(
-																		 "'default for ' || case e.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences'"
-																		 " when 'f' then 'functions' when 'T' then 'types' else 'schemas' end || ' of ' ||"
-																		 " pg_get_userbyid(e.defaclrole)",
-																		 "null",
-																		 "coalesce(n.nspname, '')",
-																		 "e.defaclrole",
-																		 "e.defaclacl",
-																		 "pg_default_acl e left join pg_namespace n on n.oid = e.defaclnamespace") "true" GRANTS_END;
+static const char grants[] = GRANTS("''", "n.nspname", "c.relname", "c.relowner", "c.relacl", "pg_class c join pg_namespace n on n.oid = c.relnamespace") "c.relacl is not null and not {system} and not {extension:pg_class:c.oid}" GRANTS_END " union all " GRANTS(
+	"'column'", "n.nspname", "c.relname || '.' || a.attname", "c.relowner", "a.attacl",
+	"pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = "
+	"c.relnamespace") "a.attacl is not null and not {system} and not "
+			  "{extension:pg_class:c.oid}" GRANTS_END " union all " GRANTS(
+				  "'function'", "n.nspname",
+				  "p.proname || '(' || oidvectortypes(p.proargtypes) || "
+				  "')'",
+				  "p.proowner", "p.proacl",
+				  "pg_proc p join pg_namespace n on n.oid = "
+				  "p.pronamespace") "p.proacl is not null and not "
+						    "{system} and not "
+						    "{extension:pg_proc:p."
+						    "oid}" GRANTS_END " union all " GRANTS(
+							    "'type'", "n.nspname", "t.typname", "t.typowner",
+							    "t.typacl",
+							    "pg_type t join "
+							    "pg_namespace n on n.oid = "
+							    "t.typnamespace") "t.typacl "
+									      "is not "
+									      "null and "
+									      "not "
+									      "{system} "
+									      "and not "
+									      "{extensio"
+									      "n:pg_"
+									      "type:t."
+									      "oid"
+									      "}" GRANTS_END " union "
+									      "all"
+									      " " GRANTS(
+										      "'"
+										      "s"
+										      "c"
+										      "h"
+										      "e"
+										      "m"
+										      "a"
+										      "'",
+										      "n"
+										      "u"
+										      "l"
+										      "l",
+										      "n"
+										      "."
+										      "n"
+										      "s"
+										      "p"
+										      "n"
+										      "a"
+										      "m"
+										      "e",
+										      "n"
+										      "."
+										      "n"
+										      "s"
+										      "p"
+										      "o"
+										      "w"
+										      "n"
+										      "e"
+										      "r",
+										      "n"
+										      "."
+										      "n"
+										      "s"
+										      "p"
+										      "a"
+										      "c"
+										      "l",
+										      "p"
+										      "g"
+										      "_"
+										      "n"
+										      "a"
+										      "m"
+										      "e"
+										      "s"
+										      "p"
+										      "a"
+										      "c"
+										      "e"
+										      " "
+										      "n") "n.nspacl is not "
+											   "null and not "
+											   "{system"
+											   "}" GRANTS_END
+											   " union "
+											   "all " GRANTS(
+												   "'database"
+												   "'",
+												   "null",
+												   "''",
+												   "d.datdba",
+												   "d.datacl",
+												   "pg_"
+												   "database "
+												   "d") "d."
+													"data"
+													"cl "
+													"is "
+													"not "
+													"null"
+													" and"
+													" d."
+													"datn"
+													"ame "
+													"= "
+													"curr"
+													"ent_"
+													"data"
+													"base"
+													"("
+													")" GRANTS_END
+													" uni"
+													"on "
+													"all"
+													" " GRANTS(
+														"'default for ' || case e.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences'"
+														" when 'f' then 'functions' when 'T' then 'types' else 'schemas' end || ' of ' ||"
+														" pg_get_userbyid(e.defaclrole)",
+														"null",
+														"coalesce(n.nspname, '')",
+														"e.defaclrole",
+														"e.defaclacl",
+														"pg_default_acl e left join pg_namespace n on n.oid = e.defaclnamespace") "true" GRANTS_END;
 
 int postgresql_roles(struct gather *gather, struct err *err)
 {
