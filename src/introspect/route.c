@@ -1,6 +1,7 @@
 #include "introspect/route.h"
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "target/ssh.h"
 
@@ -8,11 +9,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { LINES_MAX = 4, ERRORS_MAX = 16 << 10 };
@@ -89,13 +92,18 @@ static int make_folder(struct route *route, struct err *err)
 	return 0;
 }
 
+static void name_socket(struct route *route)
+{
+	route->socket =
+		arena_printf(&route->arena, "%s/.s.PGSQL.%u", route->folder, port_of(&route->spec->address));
+	ASSERT(strlen(route->socket) < sizeof(((struct sockaddr_un *)0)->sun_path));
+}
+
 static int listen_socket(struct route *route, struct err *err)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 
-	route->socket =
-		arena_printf(&route->arena, "%s/.s.PGSQL.%u", route->folder, port_of(&route->spec->address));
-	ASSERT(strlen(route->socket) < sizeof(name.sun_path));
+	name_socket(route);
 	memcpy(name.sun_path, route->socket, strlen(route->socket));
 	route->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (route->listen_fd < 0 || bind(route->listen_fd, (struct sockaddr *)&name, sizeof(name)) ||
@@ -167,6 +175,42 @@ static int carry(void *context, int client_fd, struct err *err)
 	return child_start(&route->lines[route->line_count++], &spec, err);
 }
 
+/* A socket there: ssh -W carries to ports only, so ssh itself makes the near end. That it is
+ * there shows by connecting; nothing is sent on that connection. */
+static int forward_socket(struct route *route, int64_t until_ms, struct err *err)
+{
+	const char *words = route->spec->ssh ? route->spec->ssh : getenv("LOCKSTEP_SSH");
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	struct child *line = &route->lines[route->line_count++];
+	const struct child_spec spec = {
+		.argv = ssh_arguments(&route->arena,
+				      arena_printf(&route->arena, "%s -N -o ClearAllForwardings=no -L %s:%s",
+						   words && *words ? words : "ssh", route->socket,
+						   route->target),
+				      route->spec->via, NULL),
+		.stdin_fd = -1,
+		.stdout_fd = -1,
+		.stderr_fd = route->errors_fd,
+		.die_with_us = true,
+	};
+
+	memcpy(name.sun_path, route->socket, strlen(route->socket));
+	if (child_start(line, &spec, err))
+		return -1;
+	for (;;) {
+		AUTO(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		siginfo_t ended = {0};
+		if (fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0)
+			return 0;
+		waitid(P_PID, (id_t)line->pid, &ended, WEXITED | WNOHANG | WNOWAIT);
+		if (ended.si_pid || clock_mono_ms() >= until_ms) {
+			err_set(err, ERR_NETWORK, "%s cannot be reached", route->spec->via->text);
+			return route_explain(route, err);
+		}
+		poll(NULL, 0, 10);
+	}
+}
+
 int route_open(const struct database_spec *spec, struct route **out, struct catalog_spec *to, struct err *err)
 {
 	AUTO(route_close) struct route *route = mem_alloc(sizeof(*route));
@@ -182,20 +226,25 @@ int route_open(const struct database_spec *spec, struct route **out, struct cata
 	route->errors_fd = open(errors, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
 	if (route->errors_fd < 0 || unlink(errors))
 		return err_errno(err, "%s", errors);
-	route->is_tcp = wants_tls(&spec->address);
+	route->is_tcp = route->target[0] != '/' && wants_tls(&spec->address);
 	if (route->is_tcp) {
 		if (listen_tcp(route, &to->port, err))
 			return -1;
 		to->address = "127.0.0.1";
 		to->socket = NULL;
-	} else {
-		if (listen_socket(route, err))
+	} else if (route->target[0] == '/') {
+		name_socket(route);
+		if (forward_socket(route, clock_mono_ms() + to->time_ms, err))
 			return -1;
+	} else if (listen_socket(route, err)) {
+		return -1;
+	}
+	if (!route->is_tcp) {
 		to->socket = is_postgresql(&spec->address) ? route->folder : route->socket;
 		to->port = port_of(&spec->address);
 	}
 	to->carrier_fd = route->listen_fd;
-	to->carry = carry;
+	to->carry = route->listen_fd >= 0 ? carry : NULL;
 	to->carry_context = route;
 	*out = route;
 	route = NULL;
