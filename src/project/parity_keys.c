@@ -371,6 +371,11 @@ static void check_fact(struct key_decoder *decoder, const struct key *key, const
 	}
 }
 
+static bool is_empty(const char *text)
+{
+	return !text || !slice_trim(slice_of(text)).len;
+}
+
 /* Whether the rule lets differ what the policy may hold the same: somebody answers for it. */
 static bool loosens(const struct parity_allow_key *rule)
 {
@@ -401,7 +406,7 @@ static void check_allow(struct key_decoder *decoder, const struct key *key, cons
 	}
 	if (said != 1)
 		diags_error(decoder->diags, node->origin, "a rule takes one of %s", forms);
-	const char *missing = !rule->owner ? "owner" : !rule->reason ? "reason" : NULL;
+	const char *missing = is_empty(rule->owner) ? "owner" : is_empty(rule->reason) ? "reason" : NULL;
 	if (missing && loosens(rule)) {
 		diags_error(decoder->diags, node->origin, "a rule that lets something differ needs its `%s`",
 			    missing);
@@ -432,10 +437,10 @@ static const struct key allow_keys[] = {
 	    .example = "production"),
 	KEY(struct parity_allow_key, present, BOOL, .text = "must be there; its value may differ"),
 	KEY(struct parity_allow_key, ignore, BOOL, .text = "may differ or be missing"),
-	KEY(struct parity_allow_key, owner, STR, .min = 1, .max = 255, .text = "who answers for it",
+	KEY(struct parity_allow_key, owner, STR, .max = 255, .text = "who answers for it",
 	    .more = "Required with `ratio`, `minor`, `major` and `ignore`, as is `reason`.",
 	    .example = "ops"),
-	KEY(struct parity_allow_key, reason, STR, .min = 1, .max = 1000, .text = "why it is so",
+	KEY(struct parity_allow_key, reason, STR, .max = 1000, .text = "why it is so",
 	    .example = "staging is small"),
 	KEY(struct parity_allow_key, until, TEXT, .max = 32, .check = check_until,
 	    .text = "the last day it holds; then the difference is a finding again, with the rule named",
@@ -479,7 +484,8 @@ static const struct key_word allowed_severities[] = {
 	{NULL, 0, NULL},
 };
 
-static void check_max_age(struct key_decoder *decoder, const struct key *key, const struct node *node, void *base)
+static void check_max_age(struct key_decoder *decoder, const struct key *key, const struct node *node,
+			  void *base)
 {
 	(void)key;
 	if (((const struct require_parity *)base)->max_age_ms <= 0)
@@ -494,8 +500,8 @@ static const struct key parity_with_keys[] = {
 	    .text = "the worst finding that is let through; `none`: not even a low one"),
 	KEY(struct require_parity, coverage, INT, .min = 0, .max = 100, .fallback = "80",
 	    .text = "per cent of what was to be looked at that must have been looked at"),
-	KEY_AS("max_age", struct require_parity, max_age_ms, DURATION, .fallback = "1h", .check = check_max_age,
-	       .text = "how old the last look may be"),
+	KEY_AS("max_age", struct require_parity, max_age_ms, DURATION, .fallback = "1h",
+	       .check = check_max_age, .text = "how old the last look may be"),
 	KEY_END,
 };
 
