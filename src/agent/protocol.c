@@ -36,6 +36,8 @@ const struct message_kind message_kinds[] = {
 	ROW(MSG_RELAY_OPENED, "relay-opened", A),
 	ROW(MSG_PRUNED, "pruned", A),
 	ROW(MSG_PONG, "pong", A),
+	ROW(MSG_FACT_DATA, "fact-data", A | DATA),
+	ROW(MSG_PROBED, "probed", A),
 	ROW(MSG_SCAN, "scan", C | OBSERVE),
 	ROW(MSG_JOURNAL, "journal", C | OBSERVE),
 	ROW(MSG_MANIFEST_GET, "manifest-get", C | OBSERVE),
@@ -61,6 +63,7 @@ const struct message_kind message_kinds[] = {
 	ROW(MSG_RELAY_DATA, "relay-data", A | C | LEASE | DATA),
 	ROW(MSG_RENDER, "render", C | LEASE),
 	ROW(MSG_RENDER_DATA, "render-data", C | LEASE | DATA),
+	ROW(MSG_PROBE, "probe", C | OBSERVE),
 };
 const size_t message_kind_count = ARRAY_LEN(message_kinds);
 
@@ -96,6 +99,7 @@ static const struct answer {
 	{ MSG_ABANDON, { 0 }, { MSG_DONE } },
 	{ MSG_PRUNE, { 0 }, { MSG_PRUNED } },
 	{ MSG_RELAY_OPEN, { 0 }, { MSG_RELAY_OPENED } },
+	{ MSG_PROBE, { MSG_FACT_DATA }, { MSG_PROBED } },
 };
 
 static bool listed(const uint8_t *types, size_t count, uint8_t type)

@@ -22,6 +22,7 @@
  *	C → A  OBJECT_GET   A → C  OBJECT_DATA…, DONE        (fetching a release back)
  *	C → A  CHECK        A → C  PROBLEM…, DONE            (`server check`)
  *	C → A  USES         A → C  USE…, DONE
+ *	C → A  PROBE        A → C  FACT_DATA…, PROBED        (what can drift: probe/probe.h)
  *
  * Changing (only after LEASE was granted):
  *	C → A  LEASE                       A → C  [WAITING…] LEASED, ACTIVATION…, PENDING?, READY | REFUSED
@@ -54,7 +55,7 @@
  * OFFERED, so that data under way are never mistaken for something else. An agent that meets a frame it
  * cannot accept answers REFUSED code=2 and exits.
  *
- * Secrets travel in RENDER_DATA, secret_env= and config_key=: both ends wipe what held
+ * Secrets travel in RENDER_DATA, secret_env=, config_key=, run_key= and kept_key=: both ends wipe what held
  * them, and neither logs or journals them. */
 #pragma once
 
@@ -107,6 +108,9 @@ enum message_type {
 	MSG_RELAY_OPENED,  /* id= address= */
 	MSG_PRUNED,        /* removed= (repeated) trashed= (repeated) in_use= (repeated) problem= */
 	MSG_PONG,          /* no keys */
+	MSG_FACT_DATA,     /* bytes of one zstd stream of one snapshot (fact/snapshot.h) */
+	MSG_PROBED,        /* facts= bytes= (of the snapshot, decoded) now_ms= (the server's clock when this was
+	                    * sent) duration_ms= (since PROBE came) */
 
 	/* controller → agent */
 	MSG_SCAN = 64,     /* deep= (1: hash every file, do not trust stat signatures) */
@@ -150,7 +154,14 @@ enum message_type {
 	MSG_RELAY_DATA,    /* both ways: u32 id (little endian), then bytes */
 	MSG_RENDER,        /* path= mode= (decimal) owner= group= (names; empty: ours) size= */
 	MSG_RENDER_DATA,   /* bytes of the file named last, `size` of them in all */
+	MSG_PROBE,         /* user= helper= now_ms= (the controller's clock) run_key= kept_key= (64 hex digits each,
+	                    * secrets; kept_key may be absent) and lists, each one value of texts that end in NUL,
+	                    * PROBE_LISTED_MAX of them at most: only= (dimensions; absent: all) reloads= paths=
+	                    * env_files= names= generated= rendered= */
 };
+
+/* A snapshot on its way, decoded: more is refused at both ends. */
+enum { SNAPSHOT_BYTES_MAX = 256 << 20 };
 
 /* Config files of one activation. */
 enum { RENDERED_FILES_MAX = 1000, RENDERED_BYTES_MAX = 16 << 20, RENDERED_MODE = 0640 };

@@ -334,6 +334,7 @@ static const struct {
 	{ MSG_OBJECT_GET, handle_object_get },
 	{ MSG_CHECK, handle_check },
 	{ MSG_USES, handle_uses },
+	{ MSG_PROBE, handle_probe },
 	{ MSG_LEASE, handle_lease },
 	{ MSG_PREPARE, handle_prepare },
 	{ MSG_RESTORE, handle_restore },

@@ -80,6 +80,7 @@ int session_check_pending(struct session *session, const struct record *request,
 
 typedef int request_handler(struct session *session, const struct record *request, struct err *err);
 request_handler handle_scan, handle_journal, handle_manifest_get, handle_object_get, handle_check, handle_uses;
+request_handler handle_probe;
 request_handler handle_lease, handle_prepare, handle_restore, handle_decide, handle_activate, handle_revert;
 request_handler handle_reload, handle_run, handle_record, handle_abandon, handle_prune, handle_relay_open;
 request_handler handle_relay_close;

@@ -406,6 +406,11 @@ int fleet_uses(struct fleet *fleet, const bool *which, struct err *err)
 	STEP("uses", link_uses(link));
 }
 
+int fleet_probe(struct fleet *fleet, const bool *which, const struct probe_order *each, struct err *err)
+{
+	STEP("probe", link_probe(link, &each[i], fleet->options.temp_dir));
+}
+
 int fleet_fetch_release(struct fleet *fleet, size_t server, const struct digest *release, struct store *store,
 			struct err *err)
 {

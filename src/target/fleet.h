@@ -115,6 +115,9 @@ int fleet_journal(struct fleet *fleet, const bool *which, uint64_t last, struct 
 int fleet_check(struct fleet *fleet, const bool *which, const struct check_request *each,
 		struct err *err) CHECKED;
 int fleet_uses(struct fleet *fleet, const bool *which, struct err *err) CHECKED;
+/* What can drift, one snapshot a server: link_results()->probe. */
+int fleet_probe(struct fleet *fleet, const bool *which, const struct probe_order *each,
+		struct err *err) CHECKED;
 /* One server: brings a release it has into the store, verified. */
 int fleet_fetch_release(struct fleet *fleet, size_t server, const struct digest *release, struct store *store,
 			struct err *err) CHECKED;

@@ -20,6 +20,7 @@ enum {
 };
 
 struct fetching; /* fetch.c */
+struct probing;	 /* probe.c */
 
 struct link {
 	struct loop *loop;
@@ -89,6 +90,7 @@ struct link {
 	struct http_request http; /* strings in the arena */
 
 	struct fetching *fetching;
+	struct probing *probing;
 };
 
 /* Sets a link up without connecting (the fleet limits handshakes at once). */
@@ -131,6 +133,9 @@ void relay_end(struct link *link);
 int fetch_take(struct link *link, uint8_t type, const struct record *record, struct slice payload,
 	       struct err *err);
 void fetch_end(struct link *link);
+int probe_take(struct link *link, uint8_t type, const struct record *record, struct slice payload,
+	       struct err *err);
+void probe_end(struct link *link);
 
 /* The activation that was prepared shows in link_state like any other. */
 void link_note_prepared(struct link *link);

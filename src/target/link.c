@@ -1,10 +1,11 @@
 /* The line to one server: the process, the bootstrap, frames, heartbeat, and the
- * beginning and end of requests. What requests say is in ask.c, prepare.c, relay.c
- * and fetch.c. */
+ * beginning and end of requests. What requests say is in ask.c, prepare.c, relay.c,
+ * fetch.c and probe.c. */
 #include "target/internal.h"
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "target/ssh.h"
 
@@ -71,6 +72,7 @@ static void request_over(struct link *link)
 	prepare_end(link);
 	relay_end(link);
 	fetch_end(link);
+	probe_end(link);
 	link->request = link->next = 0;
 	link->behind_refused = false;
 }
@@ -311,6 +313,8 @@ static int frame_take(struct link *link, const struct frame *frame, struct err *
 		return err_set(err, ERR_INTERNAL, "the agent sent \"%s\" when nothing was asked", kind->name);
 	if (link->request == MSG_MANIFEST_GET)
 		return fetch_take(link, frame->type, &record, frame->payload, err);
+	if (link->request == MSG_PROBE)
+		return probe_take(link, frame->type, &record, frame->payload, err);
 	if (link->request == MSG_PREPARE || link->request == MSG_RESTORE)
 		return prepare_take(link, frame->type, &record, err);
 	if (link->request == MSG_RELAY_OPEN)
@@ -520,6 +524,7 @@ struct link *link_make(struct loop *loop, const struct link_options *options)
 	link->status = LINK_CONNECTING;
 	link->step = "connect";
 	link->relay_fd = -1;
+	link->results.probe.fd = -1;
 	link->seen = BUF_SECRET(BOOTSTRAP_NOISE_MAX * 4); /* may end with the greeting */
 	link->errors = BUF_INIT(LINK_STDERR_MAX + 1);
 	link->relay_out = BUF_INIT(LINK_RELAY_QUEUE_MAX);
@@ -615,6 +620,7 @@ void link_close(struct link **link)
 	buf_free(&old->seen);
 	buf_free(&old->errors);
 	buf_free(&old->relay_out);
+	close_fd(&old->results.probe.fd);
 	mem_free_ptr(&old->activations);
 	mem_free_ptr(&old->needed);
 	arena_free(&old->arena);

@@ -253,6 +253,25 @@ struct uses_result {
 	const struct server_use *uses;
 	size_t count;
 };
+/* What is asked of the probes (probe/probe.h): texts mirror struct probe_request's. Lists
+ * hold PROBE_ORDER_LISTED_MAX texts at most, without empty ones. */
+enum { PROBE_ORDER_LISTED_MAX = 1000 };
+struct probe_order {
+	const char *user;      /* who runs the application; NULL: not said */
+	struct text_list only; /* dimensions; count 0: all */
+	struct text_list reloads, paths, env_files, names, generated, rendered;
+	const char *helper; /* the root-owned read-only helper; NULL: none */
+	/* Secrets: of this run (comparable between servers), of this server (comparable in time). */
+	uint8_t run_key[DIGEST_LEN], kept_key[DIGEST_LEN];
+	bool has_kept_key;
+};
+struct probe_result {
+	int fd; /* -1: none. A file without a name that holds one snapshot (fact/snapshot.h), read to
+		 * its end and found whole. Lives as long as the link, or until it is asked again */
+	uint64_t facts, bytes;
+	int64_t clock_offset_ms; /* the server's clock minus ours, half the round trip considered */
+	int64_t duration_ms;	 /* on the server */
+};
 struct fetch_result {
 	struct manifest manifest; /* of the release that is now in the store, whole and durable */
 	uint64_t objects, bytes;  /* received */
@@ -274,6 +293,7 @@ struct link_results {
 	struct check_result check;
 	struct uses_result uses;
 	struct fetch_result fetch;
+	struct probe_result probe;
 };
 
 /* --- the connection ------------------------------------------------------------ */
@@ -342,6 +362,8 @@ void link_prune(struct link *link, uint64_t keep);
 void link_journal(struct link *link, uint64_t last);
 void link_check(struct link *link, const struct check_request *request);
 void link_uses(struct link *link);
+/* `temp_dir`: for the snapshot; NULL: $TMPDIR, else /var/tmp. */
+void link_probe(struct link *link, const struct probe_order *order, const char *temp_dir);
 /* Brings the release and every object of it that is missing into the store. */
 void link_fetch_release(struct link *link, const struct digest *release, struct store *store);
 

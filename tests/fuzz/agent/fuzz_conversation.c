@@ -8,6 +8,7 @@
 #include "agent/owner.h"
 #include "base/fd.h"
 #include "codec/compress.h"
+#include "probe/probe.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -73,6 +74,22 @@ const char *const *command_environment(struct session *session, struct arena *ar
 {
 	(void)session, (void)request;
 	return ARENA_NEW_ARRAY(arena, 1, const char *);
+}
+
+/* Looking at this machine is not what is tried here, but what is asked of it is. */
+static const struct probe probe_none = {.dimension = "none"};
+const struct probe *const probes[] = {&probe_none, NULL};
+
+int probe_all(const struct probe_request *request, const bool *which, struct fact_writer *out,
+	      int (*breathe)(void *context, struct err *err), void *context, struct err *err)
+{
+	struct fact fact = {.key = SLICE("none/asked"), .kind = FACT_TEXT};
+
+	if (breathe(context, err))
+		return -1;
+	fact.value = slice_of(request->path_count ? request->paths[request->path_count - 1] : "nothing");
+	fact.value.len = MIN(fact.value.len, (size_t)FACT_VALUE_MAX);
+	return which && !which[0] ? 0 : fact_write(out, &fact, err);
 }
 
 int ownership_find(const char *owner, const char *group, struct ownership *out, struct err *err)

@@ -3,6 +3,7 @@
  * The first byte chooses what is asked (again each time the line is idle):
  *	? raw bytes before the agent is started    ! raw bytes after it
  *	l s j c u f p a h r g   lease scan journal check uses fetch restore activate http run go
+ *	o                       probe
  *	L A   lease and restore, activate and record and leave, without waiting in between
  * Otherwise the rest are lines, each of them one message: the line is the payload,
  * its first word names the type; behind a data message's name the bytes follow, %XX
@@ -60,6 +61,9 @@ static void ask(struct link *link, char what)
 						       .config_key = "0011"};
 	static const struct record_request record = {.event = "verified", .keep = 3};
 	static const struct digest release;
+	static const char *const listed[] = {".env", "/etc/hosts"};
+	static const struct probe_order order = {
+		.user = "u", .paths = {listed, 2}, .run_key = {1}, .kept_key = {2}, .has_kept_key = true};
 	/* What changes something is asked only with a lease, as an engine would. */
 	if (strchr("pahrgA", what) && !link_leased(link))
 		what = 'l';
@@ -104,6 +108,9 @@ static void ask(struct link *link, char what)
 		break;
 	case 'g':
 		link_prune(link, 5);
+		break;
+	case 'o':
+		link_probe(link, &order, folder);
 		break;
 	default:
 		break;

@@ -2,6 +2,7 @@
  * over a real sshd. */
 #include "helper.h"
 
+#include "fact/snapshot.h"
 #include "target/bootstrap.h"
 
 #include <arpa/inet.h>
@@ -944,6 +945,63 @@ static void observing_needs_nothing_and_changes_nothing(void **state)
 }
 
 /* The words of ssh's errors come from a real ssh here. */
+static uint64_t count_facts(int fd, const char *key, char *value, size_t size)
+{
+	struct fact_reader *reader = fact_reader_of_fd(fd);
+	struct err err = ERR_INIT;
+	struct fact fact;
+	uint64_t count = 0;
+	int got;
+	while ((got = fact_next(reader, &fact, &err)) > 0) {
+		count++;
+		if (slice_is(fact.key, key))
+			snprintf(value, size, "%.*s", SLICE_ARG(fact.value));
+	}
+	assert_int_equal(got, 0);
+	fact_reader_free(&reader);
+	return count;
+}
+
+static void what_servers_are_like_comes_as_snapshots(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *fleet;
+	static const char *const only[] = {"os"}, *const none[] = {"nosuch"};
+	static const char *paths[PROBE_ORDER_LISTED_MAX + 1];
+	struct probe_order orders[2] = {{.only = {only, 1}}, {.only = {none, 1}}};
+	char machine[64] = "";
+	world_make(&world);
+	struct fleet_options options = {.observe = true};
+	open_local(&world, 2, &options, &fleet);
+	assert_int_equal(fleet_results(fleet, 0)->probe.fd, -1);
+	MUST(fleet_probe(fleet, NULL, orders, &err));
+	const struct probe_result *first = &fleet_results(fleet, 0)->probe;
+	assert_true(first->facts > 10);
+	assert_int_equal(count_facts(first->fd, "os/arch/machine", machine, sizeof(machine)), first->facts);
+	assert_string_equal(machine, fleet_state(fleet, 0)->hello.arch);
+	/* One machine, one clock. */
+	assert_true(first->clock_offset_ms > -2000 && first->clock_offset_ms < 2000);
+	assert_true(first->duration_ms >= 0);
+	/* A dimension nobody asked for is not mentioned. */
+	assert_int_equal(fleet_results(fleet, 1)->probe.facts, 0);
+	assert_int_equal(count_facts(fleet_results(fleet, 1)->probe.fd, "", machine, sizeof(machine)), 0);
+	/* A refusal leaves the line good, and the last answer is not shown again. */
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+		paths[i] = "x";
+	orders[0].paths = (struct text_list){paths, ARRAY_LEN(paths)};
+	assert_int_equal(fleet_probe(fleet, NULL, orders, &err), -1);
+	assert_int_equal(fleet_failure(fleet, 0)->code, ERR_USER);
+	assert_null(fleet_failure(fleet, 1));
+	assert_int_equal(first->fd, -1);
+	orders[0].paths.count--;
+	MUST(fleet_probe(fleet, NULL, orders, &err));
+	assert_true(first->facts > 10);
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
 static void ssh_errors_say_what_to_do(void **state)
 {
 	(void)state;
@@ -1051,6 +1109,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(silence_is_a_lost_line),
 		cmocka_unit_test(an_interrupt_gives_up_transfers_but_not_switches),
 		cmocka_unit_test(observing_needs_nothing_and_changes_nothing),
+		cmocka_unit_test(what_servers_are_like_comes_as_snapshots),
 		cmocka_unit_test(ssh_errors_say_what_to_do),
 		cmocka_unit_test(banners_and_tampering_are_survived),
 	};
