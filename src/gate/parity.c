@@ -16,12 +16,6 @@ struct judging {
 	struct buf reason, what_to_do;
 };
 
-static const char *severity_word(enum severity severity)
-{
-	static const char *const words[] = {"none", "low", "medium", "high", "critical"};
-	return words[severity];
-}
-
 static void free_judging(struct judging *judging)
 {
 	buf_free(&judging->reason);
@@ -159,7 +153,7 @@ static void put_finding(struct judging *judging, const struct gate_finding *find
 {
 	struct buf *reason = &judging->reason;
 
-	buf_printf(reason, "\n  %s ", severity_word(finding->severity));
+	buf_printf(reason, "\n  %s ", severity_name(finding->severity));
 	put_part(reason, finding->id);
 	buf_putc(reason, ' ');
 	put_part(reason, finding->key);
@@ -181,7 +175,7 @@ static void put_closing(struct judging *judging, const struct gate_finding *cons
 	buf_printf(reason, "%s differs from %s: %zu finding%s", parity->environment, parity->with, closing,
 		   closing == 1 ? "" : "s");
 	if (parity->severity)
-		buf_printf(reason, " above %s", severity_word(parity->severity));
+		buf_printf(reason, " above %s", severity_name(parity->severity));
 	for (size_t i = 0; i < parity->finding_count && shown < FINDINGS_SHOWN; i++) {
 		if (is_let_through(judging, findings[i]))
 			continue;
@@ -213,7 +207,7 @@ static void put_open(struct judging *judging, const struct gate_finding *const *
 	}
 	buf_printf(reason, "%s is like %s: ", parity->environment, parity->with);
 	if (parity->severity)
-		buf_printf(reason, "no finding above %s", severity_word(parity->severity));
+		buf_printf(reason, "no finding above %s", severity_name(parity->severity));
 	else
 		buf_puts(reason, "no finding");
 	if (let)
