@@ -2,7 +2,12 @@
 #include "probe/kinds.h"
 
 const struct probe *const probes[] = {
+	&probe_container,
+	&probe_env,
+	&probe_files,
+	&probe_net,
 	&probe_os,
+	&probe_unit,
 	NULL,
 };
 
