@@ -761,7 +761,9 @@ static int show_row(struct run *run, struct slice key, struct err *err)
 			       : row.policy->severity ? row.policy->severity
 						      : SEVERITY_MEDIUM;
 	count_row(run->totals, row.state);
-	return row.state == CELL_SAME && !run->every ? 0 : run->visit(run->context, &row, err);
+	return row.state == CELL_SAME && !row.excused_count && !run->every
+		       ? 0
+		       : run->visit(run->context, &row, err);
 }
 
 /* --- rows ---------------------------------------------------------------------------------- */

@@ -27,6 +27,8 @@ struct compare_input {
 	size_t column_count;
 	const struct rule_book *rules;
 	int64_t now_ms;
+	/* Not all of the project's environments are here: whether a rule is needed is not said. */
+	bool partial;
 	/* Keys that are looked at: NULL: all. */
 	bool (*wanted)(void *context, struct slice key);
 	void *context;
@@ -78,7 +80,8 @@ struct compare_totals {
 };
 
 /* Calls `visit` in key order for each row that is not the same everywhere, for each breach
- * of a rule that equal values break (unique, live_only_in, one_of), and for evidence; with
+ * of a rule that equal values break (unique, live_only_in, one_of), whether or not an own
+ * rule excuses it, and for evidence; with
  * `every` for all rows. Pointers live during the call. A missing or unchecked range counts
  * one row per key some other column has, and one for the range itself when nobody has any.
  * Coverage is same + allowed + drift + missing over rows. */

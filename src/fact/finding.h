@@ -29,8 +29,12 @@ struct finding_cell {
 };
 
 struct finding {
-	char id[13]; /* 12 hex digits of SHA-256 over kind, key and environments: the same from run to run */
+	/* 12 hex digits of SHA-256 over kind, key and the names of the compared environments: the
+	 * same from run to run, whatever their order, and while only some of them are put right. */
+	char id[13];
 	enum finding_kind kind;
+	/* A fact's; one that ends in '/' is all that begins with it; of FINDING_LAPSED and
+	 * FINDING_UNNEEDED the rule's pattern. */
 	const char *key;
 	enum severity severity;
 	enum finding_direction direction;
@@ -55,7 +59,9 @@ struct findings {
 	size_t count;
 	struct compare_totals totals;
 	const char *reference;
-	/* What was not checked, by reason: "net/firewall/: needs root (…)" and for whom. */
+	/* What was not checked, by reason: "net/firewall/: needs root (…)" and for whom. A key
+	 * that ends in '/' is all below it, or several below it for one reason; "*" is everything
+	 * of a server that could not be reached. server NULL: all of the environment's. */
 	struct gap {
 		const char *key, *environment, *server, *why;
 		uint64_t rows;
@@ -64,6 +70,7 @@ struct findings {
 };
 
 enum { FINDINGS_MAX = 20000 }; /* further ones are only counted in totals */
+enum { FINDING_CROWD = 40 };   /* more files or packages that differ alike are one finding */
 
 /* Compares and gathers. Texts live in the arena. */
 int findings_gather(struct arena *arena, const struct compare_input *input, struct findings *out,
