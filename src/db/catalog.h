@@ -45,7 +45,7 @@ struct catalog_engine {
 		     struct err *err);
 	void (*close)(struct catalog *catalog);
 };
-extern const struct catalog_engine catalog_postgresql, catalog_mysql;
+extern const struct catalog_engine catalog_postgresql, catalog_mysql, catalog_sqlite;
 
 /* Connects and begins the transaction. ERR_DENIED: the login was refused; ERR_NETWORK: nobody
  * there, or not in time; ERR_USER: no such database, or an option it does not understand. */
@@ -62,6 +62,15 @@ int catalog_query(struct catalog *catalog, const char *sql, catalog_row *row, vo
 bool catalog_lost(const struct catalog *catalog);
 /* The server's version as a number: 150018 for PostgreSQL 15.18, 101119 for MariaDB 10.11.19. */
 int catalog_version(const struct catalog *catalog);
+/* A schema somebody else wrote, built in memory to be asked about by SQLite's pragmas. Only
+ * CREATE statements for tables, indexes, views and triggers are taken; none of what they say
+ * runs. `why` of a row that was refused is set (in the arena). */
+struct arena;
+struct catalog_statement {
+	const char *sql, *why;
+};
+int catalog_open_memory(struct arena *arena, struct catalog_statement *rows, size_t count,
+			struct catalog **out, struct err *err) CHECKED;
 /* A string literal for a statement. */
 struct buf;
 void catalog_put_literal(const struct catalog *catalog, struct buf *out, struct slice text);

@@ -7,7 +7,8 @@
 
 enum { STATEMENTS_OF_TIME = 3 };
 
-const struct database_kind *const database_kinds[] = {&database_postgresql, &database_mysql, NULL};
+const struct database_kind *const database_kinds[] = {&database_postgresql, &database_mysql, &database_sqlite,
+						      NULL};
 
 int gather_connect(struct gather *gather, const struct catalog_engine *engine, struct err *err)
 {

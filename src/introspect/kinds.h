@@ -3,4 +3,4 @@
 
 #include "introspect/introspect.h"
 
-extern const struct database_kind database_postgresql, database_mysql;
+extern const struct database_kind database_postgresql, database_mysql, database_sqlite;
