@@ -30,6 +30,12 @@ const char *probe_program(struct probe_sink *sink, const char *name)
 	return NULL;
 }
 
+/* With a NUL behind it, whatever it holds itself. */
+static struct slice text_of(struct probe_sink *sink, struct slice bytes)
+{
+	return slice_make(arena_str(&sink->arena, bytes), bytes.len);
+}
+
 struct slice probe_command(struct probe_sink *sink, const char *const *argv, int64_t time_ms,
 			   size_t output_max, const char **why_out)
 {
@@ -41,6 +47,8 @@ struct slice probe_command(struct probe_sink *sink, const char *const *argv, int
 				  .stdin_fd = -1,
 				  .stdout_fd = CHILD_PIPE,
 				  .stderr_fd = -1,
+				  /* The probe's own group: what it starts in turn ends with the probe. */
+				  .keep_controlling_group = true,
 				  .die_with_us = true};
 	struct err err = ERR_INIT;
 	int status = 0;
@@ -58,7 +66,7 @@ struct slice probe_command(struct probe_sink *sink, const char *const *argv, int
 		*why_out = arena_printf(&sink->arena, "%s ended with status %d", argv[0], status);
 		return (struct slice){0};
 	}
-	return slice_of(arena_str(&sink->arena, buf_slice(&out)));
+	return text_of(sink, buf_slice(&out));
 }
 
 /* Which program exactly, and what it is asked: the key of an answer. */
@@ -118,7 +126,7 @@ struct slice probe_command_kept(struct probe_sink *sink, const char *const *argv
 
 	*why_out = NULL;
 	if (key.ptr && recall(sink->memory, key, &answer))
-		return slice_of(arena_str(&sink->arena, answer));
+		return text_of(sink, answer);
 	answer = probe_command(sink, argv, time_ms, output_max, why_out);
 	if (key.ptr && answer.ptr)
 		keep(sink->memory, key, answer);
@@ -146,5 +154,5 @@ struct slice probe_file(struct probe_sink *sink, const char *path, size_t max, c
 		*why_out = arena_strdup(&sink->arena, err.text);
 		return (struct slice){0};
 	}
-	return slice_of(arena_str(&sink->arena, buf_slice(&text)));
+	return text_of(sink, buf_slice(&text));
 }

@@ -6,6 +6,7 @@
 extern const struct probe probe_container;
 extern const struct probe probe_env;
 extern const struct probe probe_files; /* the dimension file; probe_file reads one */
+extern const struct probe probe_hw;
 extern const struct probe probe_net;
 extern const struct probe probe_os;
 extern const struct probe probe_unit;

@@ -5,6 +5,7 @@ const struct probe *const probes[] = {
 	&probe_container,
 	&probe_env,
 	&probe_files,
+	&probe_hw,
 	&probe_net,
 	&probe_os,
 	&probe_unit,

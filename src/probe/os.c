@@ -79,7 +79,7 @@ static void zone(struct probe_sink *sink)
 	struct slice text = zone ? slice_of(zone) : slice_trim(probe_file(sink, "/etc/timezone", 256, &why));
 	if (slice_is(text, "Etc/UTC") || slice_is(text, "UCT") || slice_is(text, "Zulu"))
 		text = SLICE("UTC");
-	probe_text(sink, SLICE("os/time/zone"), text.len ? text : SLICE("UTC"));
+	probe_text(sink, SLICE("os/timezone/name"), text.len ? text : SLICE("UTC"));
 }
 
 /* To the quarter of a minute, so that machines that are right are equal. */
@@ -91,16 +91,18 @@ static void clock_facts(struct probe_sink *sink)
 	char text[64];
 
 	if (adjtimex(&state) >= 0)
-		probe_str(sink, SLICE("os/time/synchronised"), state.status & STA_UNSYNC ? "no" : "yes");
+		probe_str(sink, SLICE("os/clock/synchronized"), state.status & STA_UNSYNC ? "no" : "yes");
 	else
-		probe_skip(sink, SLICE("os/time/synchronised"), "the kernel does not say");
+		probe_skip(sink, SLICE("os/clock/synchronized"), "the kernel does not say");
 	if (!sink->request->now_ms || clock_gettime(CLOCK_REALTIME, &now) != 0)
 		return;
 	int64_t offset = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - sink->request->now_ms;
 	snprintf(text, sizeof(text), "%lld ms beside the clock that asked", (long long)offset);
-	probe_evidence(sink, SLICE("os/time/measured"), slice_of(text));
+	probe_evidence(sink, SLICE("os/clock/offset/measured"), slice_of(text));
 	int64_t rounded = (offset + (offset < 0 ? -ROUND_MS / 2 : ROUND_MS / 2)) / ROUND_MS * ROUND_MS;
-	probe_number(sink, SLICE("os/time/offset"), rounded / 1000, "s");
+	probe_number(sink, SLICE("os/clock/offset/rounded"), rounded / 1000, "s");
+	probe_str(sink, SLICE("os/clock/offset/state"),
+		  rounded == 0 ? "right" : arena_printf(&sink->arena, "%lld s off", (long long)rounded / 1000));
 }
 
 static void locale(struct probe_sink *sink)
@@ -228,13 +230,15 @@ static void sysctl_facts(struct probe_sink *sink)
 		for (char *c = name; *c; c++)
 			*c = *c == '/' ? '.' : *c;
 		struct slice key = probe_key(sink, "os/sysctl/%s/value", name);
-		struct slice text = slice_trim(probe_file(
-			sink, arena_printf(&sink->arena, "/proc/sys/%s", settings[i]), SMALL_FILE_MAX, &why));
+		const char *path = arena_printf(&sink->arena, "/proc/sys/%s", settings[i]);
+		struct slice text = slice_trim(probe_file(sink, path, SMALL_FILE_MAX, &why));
 		char *value = arena_str(&sink->arena, text);
 		for (char *c = value; *c; c++)
 			*c = *c == '\t' ? ' ' : *c;
-		if (text.ptr && text.len)
+		if (text.len)
 			probe_str(sink, key, value);
+		else if (why && access(path, F_OK) == 0)
+			probe_skip(sink, key, "%s", why);
 	}
 	const char *why;
 	struct slice pages = probe_file(sink, "/sys/kernel/mm/transparent_hugepage/enabled", 256, &why);
@@ -265,10 +269,10 @@ static const struct probe_fact facts[] = {
 	{"os/kernel/build", "text", "as `uname -v` says"},
 	{"os/arch/machine", "text", "as `uname -m` says"},
 	{"os/host/name", "evidence", "the host's own name"},
-	{"os/time/zone", "text", "the system's time zone"},
-	{"os/time/synchronised", "text", "whether the kernel's clock is kept right by a time service"},
-	{"os/time/offset", "number", "how far the clock is off, to 15 s; `measured` is the exact figure"},
-	{"os/time/measured", "evidence", "the exact offset"},
+	{"os/timezone/name", "text", "the system's time zone"},
+	{"os/clock/synchronized", "text", "whether the kernel's clock is kept right by a time service"},
+	{"os/clock/offset/state", "text", "`right`, or how far the clock is off the one that asked"},
+	{"os/clock/offset/rounded", "number", "how far, to 15 s; `measured` is the exact figure, evidence"},
 	{"os/locale/lang", "text", "LANG of the system's default locale; `all`: LC_ALL"},
 	{"os/limit/NAME/soft", "text",
 	 "of the application's process where one can be read, else of a login; `hard` too"},

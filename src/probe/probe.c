@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PROBES_MAX = 32, BREATH_MS = 100, CORE_BYTES = 0, SNAPSHOT_MAX = PROBE_FACTS_BYTES_MAX };
+enum { PROBES_MAX = 32, BREATH_MS = 100, BURIAL_MS = 1000, CORE_BYTES = 0, SNAPSHOT_MAX = PROBE_FACTS_BYTES_MAX };
 
 struct job {
 	const struct probe *probe;
@@ -122,38 +122,54 @@ static void start(struct job *job, const struct probe_request *request, struct p
 	job->fd = ends[0];
 }
 
-/* It and whatever it started. */
-static void end(struct job *job)
+/* It stays a zombie, so that its number, which is its group's too, stays its own. */
+static bool has_ended(pid_t pid)
 {
+	siginfo_t info = {.si_pid = 0};
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == pid;
+}
+
+/* Ends what it started, and it. One that cannot be ended (a file server that is gone holds
+ * it in the kernel) is left to itself. */
+static int bury(struct job *job)
+{
+	int64_t until_ms = clock_mono_ms() + BURIAL_MS;
 	int raw = 0;
 
-	close_fd(&job->fd);
-	if (!job->pid)
-		return;
 	kill(-job->pid, SIGKILL);
-	kill(job->pid, SIGKILL);
-	while (waitpid(job->pid, &raw, 0) < 0 && errno == EINTR)
-		;
+	while (!has_ended(job->pid) && clock_mono_ms() < until_ms)
+		poll(NULL, 0, 2);
+	if (waitpid(job->pid, &raw, WNOHANG) < 0)
+		raw = 0;
 	job->pid = 0;
+	return raw;
+}
+
+static void end(struct job *job)
+{
+	close_fd(&job->fd);
+	if (job->pid)
+		bury(job);
 }
 
 /* Its line is closed: how did it end? */
 static void reap(struct job *job)
 {
+	siginfo_t info;
 	char why[64];
-	int raw = 0;
 
 	close_fd(&job->fd);
-	while (waitpid(job->pid, &raw, 0) < 0 && errno == EINTR)
+	/* It is ending by itself. Its group goes before its number is given back. */
+	while (waitid(P_PID, (id_t)job->pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
 		;
+	int raw = bury(job);
 	if (WIFSIGNALED(raw)) {
 		snprintf(why, sizeof(why), "looking at it was ended by signal %d", WTERMSIG(raw));
 		fail(job, why);
 	} else if (WEXITSTATUS(raw)) {
 		fail(job, "looking at it failed");
 	}
-	kill(-job->pid, SIGKILL);
-	job->pid = 0;
 }
 
 static void take(struct job *job)

@@ -162,8 +162,9 @@ int probe_processes(struct probe_sink *sink, struct probe_process **out, size_t 
 	};
 
 	if (sink->request->user)
+		/* Our own logins would be among them, or the whole system. */
 		search.has_wanted = user_number(&search, sink->request->user, &search.wanted_uid) &&
-				    search.wanted_uid != getuid(); /* our own logins would be among them */
+				    search.wanted_uid != getuid() && search.wanted_uid != 0;
 	if (dir_each_at(AT_FDCWD, "/proc", visit, &search, err))
 		return -1;
 	qsort(search.items, search.count, sizeof(*search.items), by_pid);
