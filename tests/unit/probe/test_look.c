@@ -53,7 +53,8 @@ static void begin(struct look *look)
 {
 	*look = (struct look){.snapshot = BUF_INIT(MIB(32))};
 	/* In memory where there is such a folder: a disk may need a millisecond a file. */
-	strcpy(look->dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/lockstep-look-XXXXXX" : "/tmp/lockstep-look-XXXXXX");
+	strcpy(look->dir,
+	       access("/dev/shm", W_OK) == 0 ? "/dev/shm/lockstep-look-XXXXXX" : "/tmp/lockstep-look-XXXXXX");
 	assert_non_null(mkdtemp(look->dir));
 	assert_int_equal(chmod(look->dir, 0755), 0);
 	snprintf(look->live, sizeof(look->live), "%s/" LIVE, look->dir);
@@ -555,6 +556,38 @@ static void listening_ports_are_told_with_who_can_reach_them(void **state)
 	end(&look);
 }
 
+/* Without root it would be started by sudo. */
+static void what_the_helper_prints_becomes_facts(void **state)
+{
+	struct look look;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	begin(&look);
+	put(&look, "facts",
+	    "#!/bin/sh\n[ $# -eq 0 ] || exit 64\ncat <<'END'\n== nft\ntable inet filter {\n\tchain input {\n"
+	    "\t\ttcp dport 22 counter packets 1 bytes 2 accept\n\t}\n\tchain f2b-sshd {\n\t\tdrop\n\t}\n}\n"
+	    "== iptables\n*filter\n:INPUT DROP [1:2]\n-A INPUT -p tcp --dport 80 -j ACCEPT\nCOMMIT\n== "
+	    "crontab deploy\n"
+	    "*/5 * * * * TOKEN=hunter2 php artisan schedule:run\nEND\n");
+	chmod(at(&look, "facts"), 0755);
+	look.request.helper = at(&look, "facts");
+	see(&look, "net");
+	assert_fact(&look, "net/firewall/nft inet filter input/rules", "text tcp dport 22 counter accept");
+	assert_fact(&look, "net/firewall/nft inet filter f2b-sshd/rules", "evidence drop");
+	assert_fact(&look, "net/firewall/ipv4 filter INPUT/rules",
+		    "text policy DROP; -p tcp --dport 80 -j ACCEPT");
+	assert_null(fact(&look, "net/firewall/"));
+	look.request.helper = at(&look, "nothing-there");
+	assert_int_equal(seteuid(65534), 0);
+	see(&look, "net");
+	assert_int_equal(seteuid(0), 0);
+	assert_fact_is_like(&look, "net/firewall/",
+			    "not_checked needs root: install*NOPASSWD: */nothing-there \"\"");
+	end(&look);
+}
+
 static void images_of_compose_files_are_told_with_how_they_are_pinned(void **state)
 {
 	struct look look;
@@ -609,6 +642,7 @@ int main(void)
 		cmocka_unit_test(a_link_out_of_the_place_is_not_followed),
 		cmocka_unit_test(without_a_file_the_names_come_from_the_process),
 		cmocka_unit_test(listening_ports_are_told_with_who_can_reach_them),
+		cmocka_unit_test(what_the_helper_prints_becomes_facts),
 		cmocka_unit_test(images_of_compose_files_are_told_with_how_they_are_pinned),
 		cmocka_unit_test(a_unit_that_is_not_there_is_told_so),
 	};
