@@ -354,12 +354,24 @@ static void draft_row(struct gatherer *gatherer, const struct compare_row *row)
 
 /* --- causes ----------------------------------------------------------------------------------- */
 
+/* Shown elsewhere, or different for no reason. */
+static bool says_nothing(struct slice attribute)
+{
+	static const char *const silent[] = {"kept",   "position", "exact",	 "available",
+					     "device", "free",	   "free_files", "load"};
+
+	for (size_t i = 0; i < ARRAY_LEN(silent); i++)
+		if (slice_is(attribute, silent[i]))
+			return true;
+	return false;
+}
+
 static void note_evidence(struct gatherer *gatherer, const struct compare_row *row)
 {
 	struct window *window = &gatherer->window;
 	size_t columns = gatherer->input->column_count;
 
-	if (window->evidence_count == EVIDENCE_MAX || slice_is(fact_attribute(row->key), "kept"))
+	if (window->evidence_count == EVIDENCE_MAX || says_nothing(fact_attribute(row->key)))
 		return;
 	struct evidence *evidence = &window->evidence[window->evidence_count++];
 	evidence->attribute = arena_str(&window->arena, fact_attribute(row->key));

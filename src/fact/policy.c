@@ -23,11 +23,11 @@
 #define IGNORE(pattern, why) ROW(pattern, RULE_IGNORE, SEVERITY_NONE, why, NULL)
 
 #define SECRET_TEXT "Two environments share a credential: whoever has the one is in the other."
-#define SECRET_ADVICE "give {environment} a value of its own: lockstep secret edit {environment} {subject}"
+#define SECRET_ADVICE "give {environment} a value of its own: lockstep secret set {environment} {subject}"
 #define CREDENTIAL(pattern) UNIQUE(pattern, HIGH, SECRET_TEXT, SECRET_ADVICE)
 #define SWITCH_TEXT "It decides how the application behaves: code runs other paths where it differs."
 #define SWITCH_ADVICE                                                                                        \
-	"set it alike: lockstep config set {environment} {subject}; or declare that it may differ"
+	"set {subject} alike where the values of {environment} come from, or declare that it may differ"
 #define SWITCH(pattern) SAME(pattern, MEDIUM, SWITCH_TEXT, SWITCH_ADVICE)
 
 static const char *const as_in_file[] = {"as in the file", "missing in the process", "only in the process"};
@@ -47,7 +47,10 @@ const struct rule policy_rules[] = {
 	     "use machines of one architecture, or build for both"),
 	MAJOR("os/kernel/*", MEDIUM, "Another major kernel has other system calls and limits.",
 	      "upgrade the kernel of {environment}"),
+	IGNORE("os/kernel/build", "The version tells what matters of it."),
 	SAME("os/timezone*", HIGH, "Dates are computed and scheduled jobs run at other times.",
+	     "timedatectl set-timezone the zone the others have"),
+	SAME("os/time/zone", HIGH, "Dates are computed and scheduled jobs run at other times.",
 	     "timedatectl set-timezone the zone the others have"),
 	SAME("os/locale*", MEDIUM, "Sorting, formatting and encoding of text depend on it.",
 	     "localectl set-locale as the others have it, and generate missing locales"),
@@ -84,9 +87,9 @@ const struct rule policy_rules[] = {
 	 .severity = LOW,
 	 .text = "Without swap the kernel ends processes where elsewhere they only become slow.",
 	 .advice = "add swap, or take it away everywhere"},
-	SAME("hw/mount/*/type", LOW, "File systems differ in case, links, locks and limits.",
+	SAME("hw/mount*/type", LOW, "File systems differ in case, links, locks and limits.",
 	     "use one kind of file system"),
-	SAME("hw/mount/*/options", MEDIUM,
+	SAME("hw/mount*/options", MEDIUM,
 	     "noexec, nosuid or read-only mounts make programs fail where others run.",
 	     "mount it with the same options"),
 
@@ -155,8 +158,8 @@ const struct rule policy_rules[] = {
 
 	/* ---- env: every name everywhere, most values each its own ---- */
 	PRESENT("env/*", HIGH, "Code that reads a variable meets nothing where it is missing.",
-		"set it: lockstep config set {environment} {subject}; or declare that {environment} needs "
-		"none"),
+		"set {subject} where the values of {environment} come from, and deploy; or declare that it "
+		"needs none"),
 	{.fact = "env/*/running",
 	 .kind = RULE_ONE_OF,
 	 .words = as_in_file,
@@ -282,8 +285,6 @@ const struct rule policy_rules[] = {
 	     "reindex index concurrently in {environment}"),
 	SAME("db/*/table/*/constraint/*", HIGH, "Rows that one side refuses get into the other.",
 	     "add it in {environment}: not valid first, then validate"),
-	SAME("db/*/table/*/column/*/position", LOW,
-	     "Columns stand in another order; only inserts without names notice.", NULL),
 	IGNORE("db/*/table/*/column/*/comment", "Comments change nothing."),
 	IGNORE("db/*/table/*/rows*", "Environments share schema, not data."),
 	SAME("db/*/migration/*", CRITICAL,
@@ -343,7 +344,7 @@ const struct rule policy_rules[] = {
 	SAME("http/*", MEDIUM, "The same address answers differently.",
 	     "compare what stands before the application"),
 	SAME("http/*/status", HIGH, "The same address answers with another status.",
-	     "lockstep logs, then the application"),
+	     "see the log of the web server, then that of the application"),
 	SAME("http/*/location", MEDIUM, "The same address leads elsewhere.", "compare the redirects"),
 	SAME("http/*/header/*", MEDIUM, "Headers that caches and browsers act on differ.",
 	     "set the header alike in the web server or CDN"),
@@ -398,8 +399,7 @@ const struct rule policy_rules[] = {
 	 .severity = CRITICAL,
 	 .text = "A live key outside of the reference environment moves real money; a test key in it moves "
 		 "none.",
-	 .advice =
-		 "give {environment} a key of the right mode: lockstep secret edit {environment} {subject}"},
+	 .advice = "give {environment} a key of the right mode: lockstep secret set {environment} {subject}"},
 	{.fact = "endpoint/*/reachable",
 	 .kind = RULE_ONE_OF,
 	 .words = is_yes,

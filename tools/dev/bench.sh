@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # Measures the program beside its peers; see bench/README.md.
-if [ "${1:-}" = resolve ]; then
+if [ "${1:-}" = resolve ] || [ "${1:-}" = facts ]; then
 	need build
 	configure build-release gcc --buildtype=release
 	compile build-release
-	exec build-release/bench/bench_resolve "${@:2}"
+	exec "build-release/bench/bench_$1" "${@:2}"
 fi
 part=run
 if [ "${1:-}" = config ]; then
