@@ -9,4 +9,5 @@ extern const struct probe probe_files; /* the dimension file; probe_file reads o
 extern const struct probe probe_hw;
 extern const struct probe probe_net;
 extern const struct probe probe_os;
+extern const struct probe probe_pkg;
 extern const struct probe probe_unit;

@@ -8,6 +8,7 @@ const struct probe *const probes[] = {
 	&probe_hw,
 	&probe_net,
 	&probe_os,
+	&probe_pkg,
 	&probe_unit,
 	NULL,
 };
