@@ -124,7 +124,7 @@ const char *catalog_message(const struct catalog *catalog, const char *message, 
 	struct slice rest = slice_trim(slice_of(message));
 
 	while (rest.len) {
-		bool is_password = len && rest.len >= len && memcmp(rest.ptr, catalog->password, len) == 0;
+		bool is_password = len > 3 && rest.len >= len && memcmp(rest.ptr, catalog->password, len) == 0;
 		if (is_password)
 			buf_puts(&text, "***");
 		else if (rest.ptr[0] == '\n')
