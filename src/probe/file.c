@@ -128,7 +128,7 @@ struct walk {
 	enum area area;
 	int depth;
 	int64_t end_ms;
-	bool plain_open;     /* O_NOATIME was refused */
+	bool plain_open;     /* O_NOATIME was refused in this folder */
 	const char *stopped; /* why the rest is not looked at */
 	size_t shared_count;
 	size_t live_start; /* index of the first fact of the live release */
@@ -709,6 +709,7 @@ static void walk_folder(struct walk *walk, int dir_fd, const char *name)
 		own_skip(walk, true);
 		return;
 	}
+	walk->plain_open = false;
 	if (walk->area != AREA_SHARED)
 		put_mode_and_owner(walk, &st);
 	if (!list_folder(walk, fd, &listing))

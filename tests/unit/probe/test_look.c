@@ -471,6 +471,44 @@ static void the_file_is_held_against_the_running_process(void **state)
 	end(&look);
 }
 
+/* Another user's environment is root's to read: the reason says the line that allows it. */
+static void a_process_of_another_user_is_not_checked_with_what_to_do(void **state)
+{
+	static const char *const environment[] = {"A=1", NULL};
+	struct look look;
+	int ends[2];
+	char byte;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	begin(&look);
+	put(&look, LIVE "/.env", "A=1\n");
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (setgid(33) || setuid(33) || chdir("/"))
+			_exit(1);
+		close(ends[0]);
+		execle("/bin/sleep", "sleep", "600", NULL, environment);
+		_exit(1);
+	}
+	/* exec closes it. */
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	close(ends[0]);
+	look.request.user = "33";
+	look.request.helper = "/nonexistent";
+	assert_int_equal(seteuid(65534), 0);
+	see(&look, "env");
+	assert_int_equal(seteuid(0), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_fact(&look, "env/A/present", "text yes");
+	assert_fact_is_like(&look, "env/A/running", "not_checked *NOPASSWD: /usr/bin/cat ^/proc/*/environ$");
+	end(&look);
+}
+
 static void without_a_process_that_is_said(void **state)
 {
 	struct look look;
@@ -638,6 +676,7 @@ int main(void)
 		cmocka_unit_test(capabilities_of_a_program_are_told),
 		cmocka_unit_test(a_large_tree_is_told_by_content_and_what_is_unusual),
 		cmocka_unit_test(the_file_is_held_against_the_running_process),
+		cmocka_unit_test(a_process_of_another_user_is_not_checked_with_what_to_do),
 		cmocka_unit_test(without_a_process_that_is_said),
 		cmocka_unit_test(a_link_out_of_the_place_is_not_followed),
 		cmocka_unit_test(without_a_file_the_names_come_from_the_process),
