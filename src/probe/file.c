@@ -408,17 +408,18 @@ static void own_skip(struct walk *walk, bool is_folder)
 		own_next(own);
 }
 
-/* `digest` NULL: a link, or content that could not be read. */
-static void compare_own(struct walk *walk, const struct digest *digest, const struct stat *st)
+/* True when it is what lockstep put there. `digest` NULL: content that could not be read. */
+static bool compare_own(struct walk *walk, const struct digest *digest, const struct stat *st)
 {
 	struct own *own = &walk->own;
 	char text[80];
+	bool same = false;
 
 	if (walk->area != AREA_LIVE || !own->found)
-		return;
+		return false;
 	if (!own_reach(walk, path_of(walk))) {
 		put_edited(walk, "added", st->st_mtim.tv_sec, st);
-		return;
+		return false;
 	}
 	if ((own->type == 'f') != S_ISREG(st->st_mode)) {
 		put_edited(walk, "replaced", st->st_ctim.tv_sec, st);
@@ -430,8 +431,11 @@ static void compare_own(struct walk *walk, const struct digest *digest, const st
 		put_edited(walk, text, st->st_ctim.tv_sec, st);
 	} else if (own->show == 'r' && own->owner != ((uint64_t)st->st_uid << 32 | st->st_gid)) {
 		put_edited(walk, "owner changed", st->st_ctim.tv_sec, st);
+	} else {
+		same = true;
 	}
 	own_next(own);
+	return same;
 }
 
 /* ---- one file ---- */
@@ -494,7 +498,7 @@ static void look_at_closed(struct walk *walk, int dir_fd, const char *name, int 
 	probe_skip(walk->sink, key_of(walk, "content"), "%s (owner %s, mode %04o)", strerror(why),
 		   names_user(&walk->names, st.st_uid), (unsigned)st.st_mode & 07777);
 	put_mode_and_owner(walk, &st);
-	compare_own(walk, NULL, &st);
+	(void)compare_own(walk, NULL, &st);
 }
 
 static void look_at_file(struct walk *walk, int dir_fd, const char *name, struct slice last)
@@ -519,8 +523,9 @@ static void look_at_file(struct walk *walk, int dir_fd, const char *name, struct
 	put_mode_and_owner(walk, &st);
 	if (st.st_mode & 0111)
 		put_caps(walk, fd);
-	compare_own(walk, result ? NULL : &digest, &st);
-	put_modified(walk, &st);
+	/* What is as we deployed it has the commit's time, which says nothing. */
+	if (!compare_own(walk, result ? NULL : &digest, &st))
+		put_modified(walk, &st);
 }
 
 static void look_at_link(struct walk *walk, int dir_fd, const char *name)
@@ -538,7 +543,7 @@ static void look_at_link(struct walk *walk, int dir_fd, const char *name)
 	struct digest digest;
 	digest_of(slice_make(target, (size_t)len), &digest);
 	if (own_reach(walk, path_of(walk)))
-		compare_own(walk, &digest, &st);
+		(void)compare_own(walk, &digest, &st);
 }
 
 /* ---- folders ---- */
@@ -840,7 +845,8 @@ static const struct probe_fact file_facts[] = {
 	{"file/PATH/owner", "text", "deploy:www-data"},
 	{"file/PATH/link", "text", "where a symbolic link points"},
 	{"file/PATH/caps", "text", "capabilities of a program: net_bind_service=ep"},
-	{"file/PATH/modified", "evidence", "when its content was changed last, UTC"},
+	{"file/PATH/modified", "evidence",
+	 "when its content was changed last, UTC; not of files that are as lockstep deployed them"},
 	{"file/PATH/edited", "evidence",
 	 "it is not what lockstep deployed: since when, its owner, who was logged in then"},
 	{"file/shared/PATH/content", "hmac", "configuration files in shared/"},

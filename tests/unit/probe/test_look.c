@@ -275,6 +275,8 @@ static void hand_edits_are_told_with_time_and_owner(void **state)
 	look.request.generated_count = 1;
 	see(&look, "file");
 	assert_null(fact(&look, "file/index.php/edited"));
+	assert_null(fact(&look, "file/index.php/modified"));
+	assert_non_null(fact(&look, "file/app/b.php/modified"));
 	assert_null(fact(&look, "file/app/a.php/edited"));
 	assert_null(fact(&look, "file/app.b/edited"));
 	assert_null(fact(&look, "file/cache/x.php/edited"));
