@@ -69,19 +69,35 @@ struct slice probe_command(struct probe_sink *sink, const char *const *argv, int
 	return text_of(sink, buf_slice(&out));
 }
 
+/* What a script says may depend on anything; a program's word on its version on itself. */
+static bool is_binary(const char *path)
+{
+	char magic[4] = {0};
+	AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd >= 0 && read(fd, magic, sizeof(magic)) == sizeof(magic) && memcmp(magic, "\177ELF", 4) == 0;
+}
+
 /* Which program exactly, and what it is asked: the key of an answer. */
-static struct slice question(struct probe_sink *sink, const char *path, const char *const *argv)
+static struct slice question(struct probe_sink *sink, const char *path, const char *const *argv,
+			     struct slice also)
 {
 	AUTO(buf_free) struct buf key = BUF_INIT(8 << 10);
 	struct stat st;
 
-	if (stat(path, &st) != 0)
+	if (stat(path, &st) != 0 || !is_binary(path))
 		return (struct slice){0};
+	/* Of many processes of one program, one answers for all. */
+	if (strncmp(path, "/proc/", 6) == 0)
+		path = "";
 	buf_printf(&key, "%s %llu %llu %lld %lld.%09ld", path, (unsigned long long)st.st_dev,
 		   (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_ctim.tv_sec,
 		   st.st_ctim.tv_nsec);
 	for (size_t i = 1; argv[i]; i++)
 		buf_printf(&key, " %s", argv[i]);
+	buf_put_slice(&key, also);
+	if (key.overflow)
+		return (struct slice){0};
 	return arena_slice(&sink->arena, buf_slice(&key));
 }
 
@@ -109,8 +125,13 @@ static void keep(struct probe_memory *memory, struct slice key, struct slice ans
 	uint32_t used = atomic_load((_Atomic uint32_t *)&memory->used);
 	uint32_t lengths[2] = {(uint32_t)key.len, (uint32_t)answer.len};
 
-	if (used > PROBE_MEMORY_MAX || sizeof(lengths) + key.len + answer.len > PROBE_MEMORY_MAX - used)
+	if (sizeof(lengths) + key.len + answer.len > PROBE_MEMORY_MAX)
 		return;
+	/* Full of what was asked long ago: it begins anew. */
+	if (used > PROBE_MEMORY_MAX - (sizeof(lengths) + key.len + answer.len)) {
+		used = 0;
+		atomic_store((_Atomic uint32_t *)&memory->used, 0);
+	}
 	memcpy(memory->bytes + used, lengths, sizeof(lengths));
 	memcpy(memory->bytes + used + sizeof(lengths), key.ptr, key.len);
 	memcpy(memory->bytes + used + sizeof(lengths) + key.len, answer.ptr, answer.len);
@@ -118,11 +139,12 @@ static void keep(struct probe_memory *memory, struct slice key, struct slice ans
 		     (uint32_t)(used + sizeof(lengths) + key.len + answer.len));
 }
 
-struct slice probe_command_kept(struct probe_sink *sink, const char *const *argv, int64_t time_ms,
-				size_t output_max, const char **why_out)
+struct slice command_kept(struct probe_sink *sink, const char *const *argv, struct slice also,
+			  int64_t time_ms, size_t output_max, const char **why_out)
 {
 	const char *path = probe_program(sink, argv[0]);
-	struct slice key = path && sink->memory ? question(sink, path, argv) : (struct slice){0}, answer;
+	struct slice key = path && sink->memory ? question(sink, path, argv, also) : (struct slice){0},
+		     answer;
 
 	*why_out = NULL;
 	if (key.ptr && recall(sink->memory, key, &answer))
@@ -131,6 +153,12 @@ struct slice probe_command_kept(struct probe_sink *sink, const char *const *argv
 	if (key.ptr && answer.ptr)
 		keep(sink->memory, key, answer);
 	return answer;
+}
+
+struct slice probe_command_kept(struct probe_sink *sink, const char *const *argv, int64_t time_ms,
+				size_t output_max, const char **why_out)
+{
+	return command_kept(sink, argv, (struct slice){0}, time_ms, output_max, why_out);
 }
 
 struct slice probe_file(struct probe_sink *sink, const char *path, size_t max, const char **why_out)

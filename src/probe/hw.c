@@ -36,7 +36,8 @@ static void cpus(struct probe_sink *sink)
 	probe_number(sink, SLICE("hw/cpu/count"), sysconf(_SC_NPROCESSORS_ONLN), NULL);
 	/* ARM has no name here, but the numbers a name is looked up by. */
 	if (!model.len && field(info, "CPU part").len)
-		model = probe_key(sink, "implementer %.*s part %.*s", SLICE_ARG(field(info, "CPU implementer")),
+		model = probe_key(sink, "implementer %.*s part %.*s",
+				  SLICE_ARG(field(info, "CPU implementer")),
 				  SLICE_ARG(field(info, "CPU part")));
 	if (model.len)
 		probe_text(sink, SLICE("hw/cpu/model"), model);
@@ -134,13 +135,22 @@ static bool is_any(struct slice s, const char *const *list, size_t count)
 static bool is_of_interest(struct slice type, const char *path)
 {
 	static const char *const kernels[] = {
-		"autofs",   "binfmt_misc", "bpf",    "cgroup",	   "cgroup2",  "configfs",  "debugfs",
-		"devpts",   "devtmpfs",	   "efivarfs", "fusectl",	   "hugetlbfs", "mqueue",    "nsfs",
-		"proc",	    "pstore",	   "ramfs",  "rpc_pipefs", "securityfs", "squashfs", "sysfs", "tracefs",
+		"autofs",     "binfmt_misc", "bpf",	 "cgroup",   "cgroup2", "configfs",
+		"debugfs",    "devpts",	     "devtmpfs", "efivarfs", "fusectl", "hugetlbfs",
+		"mqueue",     "nsfs",	     "proc",	 "pstore",   "ramfs",	"rpc_pipefs",
+		"securityfs", "squashfs",    "sysfs",	 "tracefs",
 	};
-	static const char *const passing[] = {"/sys/",	"/proc/",     "/run/user/", "/var/lib/docker/", "/var/lib/containers/",
-					      "/var/lib/containerd/", "/run/docker/", "/run/containerd/",
-					      "/run/credentials/", "/var/lib/kubelet/pods/", "/snap/"};
+	static const char *const passing[] = {"/sys/",
+					      "/proc/",
+					      "/run/user/",
+					      "/var/lib/docker/",
+					      "/var/lib/containers/",
+					      "/var/lib/containerd/",
+					      "/run/docker/",
+					      "/run/containerd/",
+					      "/run/credentials/",
+					      "/var/lib/kubelet/pods/",
+					      "/snap/"};
 
 	if (is_any(type, kernels, ARRAY_LEN(kernels)))
 		return false;
@@ -153,7 +163,8 @@ static bool is_of_interest(struct slice type, const char *path)
 /* What depends on the machine's size or its luck is no setting. */
 static void put_options(struct probe_sink *sink, const char *path, struct slice options, struct slice super)
 {
-	static const char *const own[] = {"size=", "nr_inodes=", "inode64", "inode32", "errors=", "uuid=", "subvolid="};
+	static const char *const own[] = {"size=",   "nr_inodes=", "inode64",  "inode32",
+					  "errors=", "uuid=",	   "subvolid="};
 	struct slice words[128];
 	size_t count = 0;
 
@@ -178,9 +189,11 @@ static void put_space(struct probe_sink *sink, const char *path)
 		return;
 	uint64_t unit = fs.f_frsize, mb = (uint64_t)fs.f_blocks * unit >> 20;
 	uint64_t step = mb >= 10240 ? 1024 : mb >= 1024 ? 128 : 16;
-	probe_number(sink, probe_key(sink, "hw/mount%s/size", path), (int64_t)((mb + step / 2) / step * step), "MB");
+	probe_number(sink, probe_key(sink, "hw/mount%s/size", path), (int64_t)((mb + step / 2) / step * step),
+		     "MB");
 	probe_evidence(sink, probe_key(sink, "hw/mount%s/free", path),
-		       probe_key(sink, "%llu MB of %llu MB", (unsigned long long)((uint64_t)fs.f_bavail * unit >> 20),
+		       probe_key(sink, "%llu MB of %llu MB",
+				 (unsigned long long)((uint64_t)fs.f_bavail * unit >> 20),
 				 (unsigned long long)mb));
 	if (fs.f_files)
 		probe_evidence(sink, probe_key(sink, "hw/mount%s/free_files", path),
@@ -190,8 +203,9 @@ static void put_space(struct probe_sink *sink, const char *path)
 
 static bool is_network(struct slice type)
 {
-	return slice_starts_with(type, "nfs") || slice_starts_with(type, "cifs") || slice_starts_with(type, "smb") ||
-	       slice_starts_with(type, "fuse") || slice_starts_with(type, "9p") || slice_is(type, "ceph");
+	return slice_starts_with(type, "nfs") || slice_starts_with(type, "cifs") ||
+	       slice_starts_with(type, "smb") || slice_starts_with(type, "fuse") ||
+	       slice_starts_with(type, "9p") || slice_is(type, "ceph");
 }
 
 /* "36 35 98:0 /root /mnt rw,noatime shared:1 - ext4 /dev/sda1 rw,errors=continue" */
@@ -247,14 +261,16 @@ static int put_disk(void *context, const char *name, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(passing); i++)
 		if (strncmp(name, passing[i], strlen(passing[i])) == 0)
 			return 0;
-	struct slice size =
-		slice_trim(probe_file(sink, arena_printf(&sink->arena, "/sys/block/%s/size", name), 64, &why));
+	struct slice size = slice_trim(
+		probe_file(sink, arena_printf(&sink->arena, "/sys/block/%s/size", name), 64, &why));
 	struct slice turns = slice_trim(probe_file(
 		sink, arena_printf(&sink->arena, "/sys/block/%s/queue/rotational", name), 64, &why));
 	if (slice_to_u64(size, &sectors) && sectors)
-		probe_number(sink, probe_key(sink, "hw/disk/%s/size", name), (int64_t)((sectors + 1024) >> 11), "MB");
+		probe_number(sink, probe_key(sink, "hw/disk/%s/size", name),
+			     (int64_t)((sectors + 1024) >> 11), "MB");
 	if (turns.len)
-		probe_str(sink, probe_key(sink, "hw/disk/%s/rotates", name), slice_is(turns, "1") ? "yes" : "no");
+		probe_str(sink, probe_key(sink, "hw/disk/%s/rotates", name),
+			  slice_is(turns, "1") ? "yes" : "no");
 	return 0;
 }
 
@@ -294,9 +310,12 @@ static const struct probe_fact facts[] = {
 	{"hw/memory/limit", "number", "what a control group leaves of it; absent: all"},
 	{"hw/swap/total", "number", "swap space; absent: none"},
 	{"hw/disk/NAME/size", "number", "a disk's size; `rotates`: yes or no"},
-	{"hw/mountPATH/type", "text", "file system of what is mounted there; the root's key is hw/mount//type"},
+	{"hw/mountPATH/type", "text",
+	 "file system of what is mounted there; the root's key is hw/mount//type"},
 	{"hw/mountPATH/options", "set", "its options, those that depend on the machine's size left out"},
-	{"hw/mountPATH/size", "number", "its size, rounded; not of network file systems, which may hang, nor of tmpfs, which goes by the memory"},
+	{"hw/mountPATH/size", "number",
+	 "its size, rounded; not of network file systems, which may hang, nor of tmpfs, which goes by the "
+	 "memory"},
 	{"hw/mountPATH/free", "evidence", "free space; `free_files`, `device` too"},
 	{NULL, NULL, NULL},
 };

@@ -5,8 +5,13 @@
 
 /* What programs answered, kept for the life of the agent in memory that its children share:
  * a version asked for again over a kept line costs nothing. One probe, one writer. */
-enum { PROBE_MEMORY_MAX = 64 << 10 };
+enum { PROBE_MEMORY_MAX = 128 << 10 };
 struct probe_memory {
 	uint32_t used; /* set last, when what it counts is whole */
 	char bytes[PROBE_MEMORY_MAX];
 };
+
+/* probe_command_kept for an answer that depends on more than the program: kept as long as
+ * `also` (a digest of settings, say) is the same too. */
+struct slice command_kept(struct probe_sink *sink, const char *const *argv, struct slice also, int64_t time_ms,
+			  size_t output_max, const char **why_out);

@@ -10,4 +10,5 @@ extern const struct probe probe_hw;
 extern const struct probe probe_net;
 extern const struct probe probe_os;
 extern const struct probe probe_pkg;
+extern const struct probe probe_runtime;
 extern const struct probe probe_unit;

@@ -9,6 +9,7 @@ const struct probe *const probes[] = {
 	&probe_net,
 	&probe_os,
 	&probe_pkg,
+	&probe_runtime,
 	&probe_unit,
 	NULL,
 };

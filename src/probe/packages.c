@@ -66,7 +66,8 @@ static bool is_md5(struct slice text)
 	if (text.len != 32)
 		return false;
 	for (size_t i = 0; i < text.len; i++)
-		if (!((text.ptr[i] >= '0' && text.ptr[i] <= '9') || (text.ptr[i] >= 'a' && text.ptr[i] <= 'f')))
+		if (!((text.ptr[i] >= '0' && text.ptr[i] <= '9') ||
+		      (text.ptr[i] >= 'a' && text.ptr[i] <= 'f')))
 			return false;
 	return true;
 }

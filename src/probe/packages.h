@@ -6,9 +6,9 @@
 
 struct parsed_package {
 	struct slice name, version, arch;
-	bool multi_arch;       /* may be there once an architecture (dpkg: Multi-Arch: same) */
+	bool multi_arch; /* may be there once an architecture (dpkg: Multi-Arch: same) */
 	bool hold;
-	struct slice state;    /* dpkg: "installed", "config-files", "half-configured", … */
+	struct slice state;	/* dpkg: "installed", "config-files", "half-configured", … */
 	struct slice conffiles; /* dpkg: lines for parse_conffile */
 };
 
@@ -20,7 +20,7 @@ bool parse_conffile(struct slice *rest, struct slice *path, struct slice *md5);
 bool parse_md5sum(struct slice line, struct slice *md5, struct slice *path);
 
 struct parsed_upgrade {
-	struct slice when; /* "2026-11-20 06:12:01", local time */
+	struct slice when;		   /* "2026-11-20 06:12:01", local time */
 	struct slice name, arch, from, to; /* from: empty when it was not there before */
 };
 /* A line of dpkg.log that installs or upgrades. */

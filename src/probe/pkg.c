@@ -23,7 +23,7 @@ static const uint64_t hashed_max = UINT64_C(256) << 20; /* bytes of files in one
 
 struct pkg {
 	struct probe_sink *sink;
-	struct slice native; /* architecture; packages of it are known by name alone */
+	struct slice native;   /* architecture; packages of it are known by name alone */
 	struct map upgrades;   /* name → struct slice */
 	struct map diversions; /* path → struct diversion */
 	uint64_t hashed;
@@ -32,7 +32,8 @@ struct pkg {
 /* "libssl3", or "libssl3:i386" where that is not this machine's own architecture. */
 static struct slice name_of(struct pkg *pkg, struct slice name, struct slice arch)
 {
-	if (arch.len == 0 || slice_is(arch, "all") || slice_is(arch, "noarch") || slice_equal(arch, pkg->native))
+	if (arch.len == 0 || slice_is(arch, "all") || slice_is(arch, "noarch") ||
+	    slice_equal(arch, pkg->native))
 		return name;
 	return probe_key(pkg->sink, "%.*s:%.*s", SLICE_ARG(name), SLICE_ARG(arch));
 }
@@ -259,8 +260,8 @@ static void apk(struct pkg *pkg, struct slice installed)
 /* Of some packages (kernels, keys) several are there at once: their versions are one set. */
 static int rpm(struct pkg *pkg, struct err *err)
 {
-	static const char *const argv[] = {
-		"rpm", "-qa", "--qf", "%{NAME}\\t%{ARCH}\\t%{EPOCH}\\t%{VERSION}-%{RELEASE}\\n", NULL};
+	static const char *const argv[] = {"rpm", "-qa", "--qf",
+					   "%{NAME}\\t%{ARCH}\\t%{EPOCH}\\t%{VERSION}-%{RELEASE}\\n", NULL};
 	struct probe_sink *sink = pkg->sink;
 	AUTO(map_free) struct map seen = MAP_INIT;
 	struct parsed_package package;
@@ -275,9 +276,11 @@ static int rpm(struct pkg *pkg, struct err *err)
 		if (!parse_rpm(line, &epoch, &package))
 			continue;
 		struct slice *version = ARENA_NEW(&sink->arena, struct slice), *before;
-		*version = epoch.len ? probe_key(sink, "%.*s:%.*s", SLICE_ARG(epoch), SLICE_ARG(package.version))
-				     : package.version;
-		struct slice key = probe_key(sink, "%.*s.%.*s", SLICE_ARG(package.name), SLICE_ARG(package.arch));
+		*version =
+			epoch.len ? probe_key(sink, "%.*s:%.*s", SLICE_ARG(epoch), SLICE_ARG(package.version))
+				  : package.version;
+		struct slice key =
+			probe_key(sink, "%.*s.%.*s", SLICE_ARG(package.name), SLICE_ARG(package.arch));
 		before = map_put(&seen, key, version);
 		if (before)
 			*version = probe_key(sink, "%.*s\n%.*s", SLICE_ARG(*before), SLICE_ARG(*version));
@@ -286,7 +289,8 @@ static int rpm(struct pkg *pkg, struct err *err)
 		struct slice versions = *(const struct slice *)seen.entries[i].value, list[64];
 		size_t count = 0;
 		if (slice_find(versions, '\n') < 0) {
-			probe_version(sink, probe_key(sink, "pkg/%.*s/version", SLICE_ARG(seen.entries[i].key)),
+			probe_version(sink,
+				      probe_key(sink, "pkg/%.*s/version", SLICE_ARG(seen.entries[i].key)),
 				      versions);
 			continue;
 		}
@@ -319,7 +323,8 @@ static int run(struct probe_sink *sink, struct err *err)
 }
 
 static const struct probe_fact facts[] = {
-	{"pkg/NAME/version", "version", "an installed package; NAME:ARCH where it is not the machine's own; rpm: NAME.ARCH"},
+	{"pkg/NAME/version", "version",
+	 "an installed package; NAME:ARCH where it is not the machine's own; rpm: NAME.ARCH"},
 	{"pkg/NAME/versions", "set", "rpm: where several are installed at once"},
 	{"pkg/NAME/state", "text", "dpkg: where it is not simply installed"},
 	{"pkg/NAME/hold", "text", "dpkg: `yes` where it is kept from being upgraded"},

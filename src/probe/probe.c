@@ -17,7 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PROBES_MAX = 32, BREATH_MS = 100, BURIAL_MS = 1000, CORE_BYTES = 0, SNAPSHOT_MAX = PROBE_FACTS_BYTES_MAX };
+enum {
+	PROBES_MAX = 32,
+	BREATH_MS = 100,
+	BURIAL_MS = 1000,
+	CORE_BYTES = 0,
+	SNAPSHOT_MAX = PROBE_FACTS_BYTES_MAX
+};
 
 struct job {
 	const struct probe *probe;
