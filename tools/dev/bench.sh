@@ -6,6 +6,12 @@ if [ "${1:-}" = resolve ] || [ "${1:-}" = facts ]; then
 	compile build-release
 	exec "build-release/bench/bench_$1" "${@:2}"
 fi
+if [ "${1:-}" = schema ]; then
+	need build test
+	configure build-release gcc --buildtype=release
+	compile build-release
+	exec /usr/bin/python3 bench/schema.py --program build-release/lockstep "${@:2}"
+fi
 part=run
 if [ "${1:-}" = config ]; then
 	part=config
