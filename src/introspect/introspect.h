@@ -2,17 +2,26 @@
  * tables. One row a kind of database, in a folder of files of its own. Read-only
  * transaction, statement time limit, nothing locked that writers would wait for.
  *
- *	db/NAME/server/version          db/NAME/setting/work_mem/value     …/source
- *	db/NAME/extension/vat/version   db/NAME/collation/en_US/version
- *	db/NAME/role/app/attributes     db/NAME/grant/TABLE/ROLE/privileges
- *	db/NAME/table/users/column/email/type | null | default | position | collation | generated
- *	db/NAME/table/users/index/users_email_key/definition | valid
+ *	db/NAME/server/version | product | encoding | collate …
+ *	db/NAME/setting/work_mem/value   (source: evidence)
+ *	db/NAME/machine/data_directory/value               settings that belong to a machine
+ *	db/NAME/extension/vat/version | schema             db/NAME/collation/en_US/version | actual
+ *	db/NAME/role/app/attributes | member_of            …/setting/work_mem/value
+ *	db/NAME/grant/TABLE/ROLE/privileges                "schema x", "function f(int)", "database"
+ *	db/NAME/owner/TABLE/role                           likewise
+ *	db/NAME/table/users/kind | options | row_security | …
+ *	db/NAME/table/users/column/email/type | null | default | collation | generated | identity
+ *	                                 (position: evidence, since order does not matter)
+ *	db/NAME/table/users/index/users_name/definition | valid     (of a constraint: that one)
  *	db/NAME/table/users/constraint/NAME/definition | validated
- *	db/NAME/table/users/trigger/NAME/definition      db/NAME/table/users/partition/…
- *	db/NAME/view/… /definition      db/NAME/function/NAME(ARGS)/definition
- *	db/NAME/sequence/…              db/NAME/enum/status/values
- *	db/NAME/migration/TOOL/applied  (set)            db/NAME/fingerprint/schema (digest of all of the
- *schema)
+ *	db/NAME/table/users/trigger | rule | policy/NAME/definition | enabled
+ *	db/NAME/table/users/partition/key                  db/NAME/table/users_1/partition/of | bound
+ *	db/NAME/view/NAME/definition | kind | options      and /index/… of a materialized one
+ *	db/NAME/function/NAME(ARGS)/signature | definition MySQL: function/NAME, procedure/NAME
+ *	db/NAME/sequence/NAME/definition | owned_by        db/NAME/enum/status/values
+ *	db/NAME/domain/… type/… statistics/… event/… event_trigger/… publication/… foreign_server/…
+ *	db/NAME/migration/TOOL/applied (set)               TOOL:SCHEMA outside the default schema
+ *	db/NAME/fingerprint/schema (digest of table/ to event/ above)
  *
  * Subjects carry the schema ("audit.users") unless it is the default one. Definitions are
  * in one spelling: white space and the order things were made in do not matter. */
