@@ -365,6 +365,7 @@ static bool passes(const struct rule *rule, const struct fact *fact, const struc
 	case RULE_LIVE_ONLY_IN:
 	case RULE_PRESENT:
 	case RULE_IGNORE:
+	case RULE_AT_LEAST:
 		break;
 	}
 	return true;
@@ -509,12 +510,21 @@ static void judge_mode(const struct run *run, const struct rule *rule, size_t en
 	}
 }
 
+static void judge_least(const struct rule *rule, struct cell *cell)
+{
+	struct slice unit;
+	double number;
+
+	if (!fact_number(cell->fact->value, &number, &unit) || number < rule->least)
+		cell->state = CELL_DRIFT;
+}
+
 /* What a rule says of each value by itself. */
 static void judge_alone(struct run *run, size_t environment)
 {
 	const struct rule *rule = run->rules[environment];
 
-	if (rule->kind != RULE_ONE_OF && rule->kind != RULE_LIVE_ONLY_IN)
+	if (rule->kind != RULE_ONE_OF && rule->kind != RULE_LIVE_ONLY_IN && rule->kind != RULE_AT_LEAST)
 		return;
 	for (size_t i = run->environments[environment].first; i < run->environments[environment].end; i++) {
 		struct cell *cell = &run->cells[i];
@@ -522,6 +532,8 @@ static void judge_alone(struct run *run, size_t environment)
 			continue;
 		if (rule->kind == RULE_ONE_OF)
 			judge_one_of(rule, cell);
+		else if (rule->kind == RULE_AT_LEAST)
+			judge_least(rule, cell);
 		else
 			judge_mode(run, rule, environment, cell);
 	}

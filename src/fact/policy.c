@@ -31,6 +31,7 @@
 #define SWITCH(pattern) SAME(pattern, MEDIUM, SWITCH_TEXT, SWITCH_ADVICE)
 
 static const char *const as_in_file[] = {"as in the file", "missing in the process", "only in the process"};
+static const char *const as_installed[] = {"as installed"}, *const met[] = {"met"};
 static const char *const is_yes[] = {"yes"};
 
 const struct rule policy_rules[] = {
@@ -107,6 +108,21 @@ const struct rule policy_rules[] = {
 	     "set it alike in the ini files"),
 	IGNORE("runtime/*/ini/*path*", "Folders of the system's own are meant to differ."),
 	IGNORE("runtime/*/path", "Where a program is installed may differ; its version may not."),
+	{.fact = "runtime/*/running_program",
+	 .kind = RULE_ONE_OF,
+	 .words = as_installed,
+	 .word_count = ARRAY_LEN(as_installed),
+	 .severity = HIGH,
+	 .text = "The process that serves is not the program that is installed: it was upgraded since it "
+		 "started.",
+	 .advice = "restart the application on {environment}"},
+	{.fact = "runtime/*/pinned",
+	 .kind = RULE_ONE_OF,
+	 .words = met,
+	 .word_count = ARRAY_LEN(met),
+	 .severity = HIGH,
+	 .text = "The release asks for another version of its language than there is.",
+	 .advice = "install the version the release asks for on {environment}, or change the pin"},
 	SAME("runtime/*/pin/*", MEDIUM, "The release asks for another version of its language.",
 	     "deploy the same release to {environment}"),
 	SAME("runtime/*/lock/*", HIGH, "The lock file holds other versions of libraries.",
@@ -152,6 +168,10 @@ const struct rule policy_rules[] = {
 	     "upgrade tzdata on {environment}"),
 	SAME("pkg/ca-certificates/*", MEDIUM, "Other certificates are trusted when calling out.",
 	     "upgrade ca-certificates on {environment}"),
+	SAME("pkg/*/changed_files", MEDIUM, "Files a package brought were changed by hand, and not alike.",
+	     "bring the files in line, or list their paths under parity.paths to see how they differ"),
+	SAME("pkg/*/state", MEDIUM, "A package is half installed or half removed.",
+	     "dpkg --configure -a on {environment}"),
 	IGNORE("pkg/linux-image-*", "The running kernel is what counts, and has a row of its own."),
 	IGNORE("pkg/linux-headers-*", "The running kernel is what counts, and has a row of its own."),
 	IGNORE("pkg/linux-modules-*", "The running kernel is what counts, and has a row of its own."),
@@ -339,8 +359,12 @@ const struct rule policy_rules[] = {
 	SAME("tls/*/trusted", HIGH,
 	     "The chain of the certificate does not hold, so strict clients refuse it.",
 	     "serve the full chain, from an authority all trust"),
-	SAME("tls/*/expires_soon", CRITICAL, "A certificate ends within 14 days.",
-	     "renew the certificate of {environment}"),
+	{.fact = "tls/*/days_left",
+	 .kind = RULE_AT_LEAST,
+	 .least = 14,
+	 .severity = CRITICAL,
+	 .text = "A certificate ends within 14 days, and with it every connection.",
+	 .advice = "renew the certificate of {environment}"},
 	SAME("http/*", MEDIUM, "The same address answers differently.",
 	     "compare what stands before the application"),
 	SAME("http/*/status", HIGH, "The same address answers with another status.",
@@ -421,6 +445,8 @@ static void put_kind(struct buf *out, const struct rule *rule)
 	buf_puts(out, rule_kind_name(rule->kind));
 	if (rule->kind == RULE_RATIO)
 		buf_printf(out, " %g%s", rule->ratio, rule->both ? " both ways" : "");
+	if (rule->kind == RULE_AT_LEAST)
+		buf_printf(out, " %g", rule->least);
 	if (rule->kind == RULE_LIVE_ONLY_IN && !rule->word_count)
 		buf_puts(out, ": the reference");
 	for (size_t i = 0; i < rule->word_count; i++)
@@ -441,7 +467,8 @@ void policy_print(struct buf *out)
 		      "environments have the same. `minor`, `major`: versions, equal up to the second or "
 		      "first number.\n"
 		      "`ratio`: at least that part of the reference's number. `one_of`: one of the words.\n"
-		      "`live_only_in`: live credentials only there. `ignore`: may differ or be missing.\n\n"
+		      "`at_least`: each at least that number. `live_only_in`: live credentials only there. "
+		      "`ignore`: may differ or be missing.\n\n"
 		      "| facts | rule | severity | why it matters | what to do |\n"
 		      "|---|---|---|---|---|\n");
 	for (size_t i = 0; i < policy_rule_count; i++) {

@@ -14,6 +14,7 @@ static const char *const kind_names[] = {
 	[RULE_LIVE_ONLY_IN] = "live_only_in",
 	[RULE_PRESENT] = "present",
 	[RULE_IGNORE] = "ignore",
+	[RULE_AT_LEAST] = "at_least",
 };
 
 const char *rule_kind_name(enum rule_kind kind)
@@ -127,7 +128,8 @@ static struct slice dimension_of(const struct rule *rule)
 
 static bool breakable_when_equal(const struct rule *rule)
 {
-	return rule->kind == RULE_UNIQUE || rule->kind == RULE_ONE_OF || rule->kind == RULE_LIVE_ONLY_IN;
+	return rule->kind == RULE_UNIQUE || rule->kind == RULE_ONE_OF || rule->kind == RULE_LIVE_ONLY_IN ||
+	       rule->kind == RULE_AT_LEAST;
 }
 
 static void take_matching(struct arena *arena, struct patterns *out, struct slice dimension,

@@ -15,6 +15,7 @@ enum rule_kind {
 	RULE_LIVE_ONLY_IN, /* "live" in the environments of `words`, "test" (or not live) in all others */
 	RULE_PRESENT,	   /* there everywhere; its value may differ */
 	RULE_IGNORE,	   /* may differ or be missing */
+	RULE_AT_LEAST,	   /* numbers: each at least `least`; only in the policy */
 };
 const char *rule_kind_name(enum rule_kind kind); /* "same", "live_only_in", … */
 
@@ -27,6 +28,7 @@ struct rule {
 	enum rule_kind kind;
 	double ratio;		  /* RULE_RATIO, 0 < ratio <= 1 */
 	bool both;		  /* RULE_RATIO */
+	double least;		  /* RULE_AT_LEAST */
 	const char *const *words; /* RULE_ONE_OF; RULE_LIVE_ONLY_IN (none: the reference) */
 	size_t word_count;
 	const char *const *environments; /* scope; count 0: all */
@@ -60,7 +62,8 @@ const struct rule *rule_book_own(const struct rule_book *book, struct slice key)
 size_t rule_book_own_all(const struct rule_book *book, struct slice key, const struct rule **out, size_t max);
 /* The last own rule that matches and has lapsed; NULL: none. */
 const struct rule *rule_book_lapsed(const struct rule_book *book, struct slice key);
-/* Whether equal values may break a rule of this key: unique, one_of, live_only_in. Quick. */
+/* Whether equal values may break a rule of this key: unique, one_of, live_only_in,
+ * at_least. Quick. */
 bool rule_book_demands(const struct rule_book *book, struct slice key);
 /* Whether the environment is in its scope. */
 bool rule_covers(const struct rule *rule, const char *environment);

@@ -180,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
 		own[i] = (struct rule){
 			.fact = patterns[data[2 + i] & 7],
-			.kind = (enum rule_kind)(1 + (data[2 + i] >> 3) % 9),
+			.kind = (enum rule_kind)(1 + (data[2 + i] >> 3) % 10),
 			.ratio = 0.5,
 			.words = words,
 			.word_count = 2,

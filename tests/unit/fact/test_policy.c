@@ -150,6 +150,8 @@ static void a_first_run_is_useful(void **state)
 	expect("db/main/server/version", RULE_MINOR);
 	expect("db/main/table/users/column/email/type", RULE_SAME);
 	expect("tls/shop.test:443/fingerprint", RULE_IGNORE);
+	expect("tls/shop.test:443/days_left", RULE_AT_LEAST);
+	expect("pkg/php8.3-fpm/changed_files", RULE_SAME);
 	expect("endpoint/STRIPE/mode", RULE_LIVE_ONLY_IN);
 	expect("whatever/else", RULE_SAME);
 }
@@ -160,7 +162,7 @@ static void names_are_read_back(void **state)
 	for (int i = SEVERITY_LOW; i <= SEVERITY_CRITICAL; i++)
 		assert_int_equal(severity_parse(slice_of(severity_name((enum severity)i))), i);
 	assert_int_equal(severity_parse(SLICE("none")), SEVERITY_NONE);
-	for (int i = RULE_SAME; i <= RULE_IGNORE; i++)
+	for (int i = RULE_SAME; i <= RULE_AT_LEAST; i++)
 		assert_non_null(rule_kind_name((enum rule_kind)i));
 }
 
