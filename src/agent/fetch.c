@@ -91,7 +91,7 @@ int handle_manifest_get(struct session *session, const struct record *request, s
 		return -1;
 	if (base.bytes.len <= COMPRESS_PREFIX_MAX)
 		prefix = base.bytes;
-	if (compress_all(6, prefix, manifest.bytes, &packed, err) ||
+	if (compress_all(AGENT_LEVEL, prefix, manifest.bytes, &packed, err) ||
 	    send_pieces(session, MSG_MANIFEST_DATA, &packed, true, err))
 		return -1;
 	record_begin(&text, "done");
@@ -300,7 +300,7 @@ int handle_object_get(struct session *session, const struct record *request, str
 
 	if (read_wishes(&arena, request, &wishes, &count, err))
 		return -1;
-	fetching.compressor = compressor_new(3, slice_make(NULL, 0));
+	fetching.compressor = compressor_new(AGENT_LEVEL, slice_make(NULL, 0));
 	int result = fetch_all(&fetching, wishes, count, err);
 	compressor_free(&fetching.compressor);
 	buf_free(&fetching.out);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PROBE_LEVEL = 3 };
 
 struct telling {
 	struct session *session;
@@ -151,7 +150,7 @@ static int tell(void *context, struct slice bytes, struct err *err)
 	struct telling *telling = context;
 
 	if (!telling->compressor)
-		telling->compressor = compressor_new(PROBE_LEVEL, slice_make(NULL, 0));
+		telling->compressor = compressor_new(AGENT_LEVEL, slice_make(NULL, 0));
 	telling->bytes += bytes.len;
 	if (telling->bytes > SNAPSHOT_BYTES_MAX)
 		return err_set(err, ERR_INTERNAL, "the facts of this server are more than %d MB",

@@ -10,6 +10,8 @@
 struct preparation;
 
 enum { RELAYS_MAX = 16 };
+/* What the agent compresses at; above it zstd_strategies.c finds nothing. */
+enum { AGENT_LEVEL = 3 };
 
 struct relay {
 	uint32_t id;

@@ -11,3 +11,6 @@ extern const struct operation operation_deploy, operation_promote, operation_pla
 extern const struct operation operation_secret_set, operation_secret_get, operation_secret_list,
 	operation_secret_edit, operation_secret_remove, operation_secret_rotate, operation_secret_key,
 	operation_config_explain, operation_config_diff, operation_config_history, operation_config_import, operation_secret_revoke;
+extern const struct operation operation_diff, operation_parity, operation_drift, operation_facts, operation_checklist,
+	operation_allow_add, operation_allow_list, operation_allow_remove, operation_accept, operation_revert,
+	operation_assess;

@@ -11,6 +11,9 @@ const struct operation *const operations[] = {
 	&operation_store_verify, &operation_store_gc, &operation_secret_scan, &operation_version,
 	&operation_config_explain, &operation_config_diff,	  &operation_config_history,
 	&operation_config_import, &operation_secret_revoke,
+	&operation_diff, &operation_parity, &operation_drift, &operation_checklist, &operation_facts,
+	&operation_allow_add, &operation_allow_list, &operation_allow_remove, &operation_accept, &operation_revert,
+	&operation_assess,
 };
 const size_t operation_count = ARRAY_LEN(operations);
 

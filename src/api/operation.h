@@ -42,6 +42,7 @@ enum operation_need {
 	NEED_NOTHING = 1, /* neither project nor home */
 	NEED_HOME,        /* $LOCKSTEP_HOME: state and store */
 	NEED_PROJECT,     /* a valid lockstep.yml, and the home */
+	NEED_PROJECT_IF_THERE, /* the home, and lockstep.yml where there is one (which then is valid) */
 };
 
 struct operation {

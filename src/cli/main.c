@@ -116,6 +116,21 @@ static int choose_format(struct args *args, const struct report_format **out, st
 	return err_hint(err, "there are " PARITY_FORMATS);
 }
 
+static int open_engine(struct engine *engine, enum operation_need need, struct err *err)
+{
+	if (need == NEED_NOTHING)
+		return 0;
+	if (need != NEED_PROJECT_IF_THERE)
+		return engine_open(engine, need == NEED_PROJECT, err);
+	if (engine_open(engine, true, err) == 0)
+		return 0;
+	/* One that is named, or is wrong, is told of. */
+	if (err->code != ERR_NOT_FOUND || engine->project_file)
+		return -1;
+	err_clear(err);
+	return engine_open(engine, false, err);
+}
+
 /* 0 or the exit code. */
 static int run(const struct args *args, const struct report_format *format, struct progress *progress,
 	       const struct terminal *terminal)
@@ -128,7 +143,7 @@ static int run(const struct args *args, const struct report_format *format, stru
 				 .home = HOME_INIT,
 				 .events = { .sink = progress_sink(progress), .fd = -1 } };
 
-	int failed = operation->need == NEED_NOTHING ? 0 : engine_open(&engine, operation->need == NEED_PROJECT, &err);
+	int failed = open_engine(&engine, operation->need, &err);
 	if (!failed)
 		failed = value_read_input(operation, args->input, &err);
 	if (!failed)

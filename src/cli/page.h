@@ -40,3 +40,11 @@ void render_diff(struct page *page);
 void render_parity(struct page *page);
 void render_drift(struct page *page);
 void render_facts(struct page *page);
+
+/* render_advice.c */
+void render_checklist(struct page *page);
+void render_assess(struct page *page);
+void render_allow_add(struct page *page);
+void render_allow_list(struct page *page);
+void render_allow_remove(struct page *page);
+void render_accept(struct page *page);

@@ -827,6 +827,9 @@ static const struct {
 	{ "config history", render_config_history }, { "config import", render_config_import },
 	{ "secret revoke", render_secret_revoke },
 	{ "diff", render_diff }, { "parity", render_parity }, { "drift", render_drift }, { "facts", render_facts },
+	{ "checklist", render_checklist }, { "assess", render_assess }, { "accept", render_accept },
+	{ "revert", render_deploy }, { "allow add", render_allow_add }, { "allow list", render_allow_list },
+	{ "allow remove", render_allow_remove },
 };
 
 void render_result(const struct operation *operation, const json_t *input, const json_t *result,

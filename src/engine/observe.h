@@ -16,6 +16,11 @@ struct observed {
 	int64_t taken_ms;	 /* when; of an earlier run when `stale` */
 	bool stale;
 	const char *why;	 /* not NULL: it could not be looked at */
+	/* What lockstep put there last; release "" where that is not known. */
+	struct {
+		const char *release, *config, *commit, *by, *deployment;
+		int64_t at_ms;
+	} applied;
 	const struct environment *of; /* NULL: a place without a project, or a release */
 };
 
@@ -25,6 +30,7 @@ struct observation {
 	size_t count;
 	const char **environments; /* in the order asked for */
 	size_t environment_count;
+	uint8_t run_key[DIGEST_LEN]; /* what values are fingerprinted with in it; a secret */
 	bool kept_keys; /* fingerprints in it may be kept */
 };
 
@@ -44,3 +50,6 @@ struct observe_request {
 int observe(struct engine *engine, const struct observe_request *request, struct observation *out,
 	    struct err *err) CHECKED;
 void observation_close(struct observation *observation); /* cleanup function */
+
+/* The files of a release as facts: content and mode. */
+int manifest_facts(const struct manifest *manifest, struct fact_list *list, struct err *err) CHECKED;

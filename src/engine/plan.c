@@ -1,5 +1,7 @@
 #include "engine/plan.h"
 
+#include "engine/parity.h"
+
 #include "project/resolved.h"
 
 #include "base/clock.h"
@@ -299,6 +301,25 @@ static void gather_upstream(struct engine *engine, const struct environment *env
 	};
 }
 
+/* Looked at now, whatever was seen before: the gate speaks of the moment it opens. */
+static void gather_parity(struct engine *engine, const struct environment *environment, struct gate_parity *out)
+{
+	struct parity_evidence evidence;
+	struct err err = ERR_INIT;
+
+	event_step(&engine->events, "parity", out->with);
+	if (parity_between(engine, environment, out->with, &evidence, &err)) {
+		out->not_checked_why = arena_strdup(&engine->arena, err.text);
+		return;
+	}
+	out->findings = evidence.findings;
+	out->finding_count = evidence.finding_count;
+	out->gaps = evidence.gaps;
+	out->gap_count = evidence.gap_count;
+	out->coverage = evidence.coverage;
+	out->checked_ms = evidence.checked_ms;
+}
+
 int plan_judge(struct engine *engine, struct plan *plan, struct fleet *const *upstreams, struct err *err)
 {
 	const struct environment *environment = plan->environment;
@@ -308,15 +329,16 @@ int plan_judge(struct engine *engine, struct plan *plan, struct fleet *const *up
 	for (size_t i = 0; i < count; i++)
 		gather_upstream(engine, project_environment(engine->project, environment->promote_from.items[i]),
 				upstreams[i], &evidence[i]);
-	/* Nobody gathers evidence of parity yet: what is required was never looked at. */
 	const struct require_parity *with = &environment->require.parity_with;
-	const struct gate_parity parity = {
+	struct gate_parity parity = {
 		.with = with->environment,
 		.environment = environment->name,
 		.severity = (enum severity)with->severity,
 		.coverage_min = (int)with->coverage,
 		.max_age_ms = with->max_age_ms,
 	};
+	if (with->node)
+		gather_parity(engine, environment, &parity);
 	const struct gate_input input = {
 		.environment = environment->name,
 		.release = plan->artifact.hex,

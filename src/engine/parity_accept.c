@@ -1,0 +1,228 @@
+#include "engine/parity_accept.h"
+
+#include "base/child.h"
+#include "base/fd.h"
+#include "engine/deploy.h"
+#include "engine/fleet_of.h"
+#include "model/parity_finding.h"
+#include "model/seen_place.h"
+#include "target/read_file.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { DIFF_TIMEOUT_MS = 30000, DIFF_MAX = 4 << 20, PATH_MAX_BYTES = 4096 };
+
+/* A finding and where it was. */
+struct subject {
+	struct parity_finding row;
+	const struct environment *environment; /* of drift; NULL: between environments */
+	const struct server *server;	       /* NULL: not one alone */
+};
+
+static int find(struct engine *engine, const char *id, struct subject *out, struct err *err)
+{
+	AUTO(json_free) json_t *cells = NULL;
+
+	*out = (struct subject){ 0 };
+	if (parity_finding_find(engine->home.db, &engine->arena, engine->project->name, id, &out->row, err)) {
+		if (err->code == ERR_NOT_FOUND)
+			err_hint(err, "`lockstep parity` and `lockstep drift ENV` list findings and their ids");
+		return -1;
+	}
+	if (strncmp(out->row.scope, "drift ", 6) != 0)
+		return 0;
+	if (project_find_environment(engine->project, out->row.scope + 6, &out->environment, err) ||
+	    json_parse(slice_of(out->row.cells), "a finding", 1 << 20, &cells, err))
+		return -1;
+	const char *label;
+	if (!json_get_str(json_array_get(cells, 0), "server", &label))
+		return 0;
+	for (size_t i = 0; i < out->environment->servers.count; i++)
+		if (strcmp(server_label(&engine->arena, &out->environment->servers.items[i]), label) == 0)
+			out->server = &out->environment->servers.items[i];
+	return 0;
+}
+
+/* --- as a patch --------------------------------------------------------------------------- */
+
+static int write_below(int dir_fd, const char *side, const char *path, struct slice content, struct err *err)
+{
+	AUTO(buf_free) struct buf full = BUF_INIT(PATH_MAX_BYTES);
+	const char *slash = strrchr(path, '/');
+
+	buf_printf(&full, "%s/%.*s", side, slash ? (int)(slash - path) : 0, path);
+	if (dir_make_at(dir_fd, buf_str(&full), 0700, err))
+		return -1;
+	buf_clear(&full);
+	buf_printf(&full, "%s/%s", side, path);
+	return file_replace_at(dir_fd, buf_str(&full), content, 0600, err);
+}
+
+/* The difference as git writes it, so that `git apply` takes it. */
+static int run_diff(const char *dir, struct buf *out, struct err *err)
+{
+	const char *const argv[] = { "git",	   "-c",	   "core.autocrlf=false", "diff",
+				     "--no-index", "--no-prefix", "--no-color",		  "--no-ext-diff",
+				     "a",	   "b",		   NULL };
+	const struct child_spec spec = { .argv = argv, .dir = dir, .stdin_fd = -1, .stdout_fd = CHILD_PIPE, .stderr_fd = -1 };
+	int status = 0;
+
+	if (child_run(&spec, (struct slice){ 0 }, out, NULL, DIFF_TIMEOUT_MS, &status, err))
+		return -1;
+	return status > 1 ? err_set(err, ERR_INTERNAL, "git diff ended with status %d", status) : 0;
+}
+
+static int released_content(struct engine *engine, const struct subject *subject, struct slice path, struct slice *out,
+			    struct err *err)
+{
+	struct manifest manifest;
+	struct seen_place seen;
+	struct digest release;
+	bool found = false;
+
+	if (seen_place_find(engine->home.db, &engine->arena, engine->project->name, subject->environment->name,
+			    server_key(&engine->arena, subject->server), &found, &seen, err))
+		return -1;
+	if (!found || !seen.release || !digest_from_hex(slice_of(seen.release), &release)) {
+		err_set(err, ERR_NOT_FOUND, "this machine does not know what is live there");
+		return err_hint(err, "`lockstep status` looks");
+	}
+	if (store_load_manifest(engine->store, &release, &engine->arena, &manifest, err))
+		return -1;
+	const struct entry *entry = manifest_find(&manifest, path);
+	*out = (struct slice){ "", 0 };
+	return entry ? store_load_object(engine->store, &entry->digest, READ_FILE_MAX, &engine->arena, out, err) : 0;
+}
+
+static int make_patch(struct engine *engine, const struct subject *subject, const char *path, struct buf *patch,
+		      struct err *err)
+{
+	char dir[] = "/tmp/lockstep-accept-XXXXXX";
+	struct buf now = BUF_INIT(READ_FILE_MAX);
+	const struct place_address address = server_address(subject->server);
+	const char *found = NULL;
+	struct slice before;
+	AUTO(close_fd) int dir_fd = -1;
+
+	if (released_content(engine, subject, slice_of(path), &before, err) || !mkdtemp(dir))
+		return err->code ? -1 : err_errno(err, "%s", dir);
+	int result = dir_open_at(AT_FDCWD, dir, &dir_fd, err);
+	if (result == 0)
+		result = target_read_file(&engine->arena, &address, path, &found, &now, err);
+	if (result == 0)
+		result = before.len || !found ? write_below(dir_fd, "a", path, before, err) : dir_make_at(dir_fd, "a", 0700, err);
+	if (result == 0)
+		result = found ? write_below(dir_fd, "b", path, buf_slice(&now), err) : dir_make_at(dir_fd, "b", 0700, err);
+	if (result == 0)
+		result = run_diff(dir, patch, err);
+	struct err left = ERR_INIT;
+	if (tree_remove_at(AT_FDCWD, dir, &left))
+		event_note(&engine->events, "warn", "%s", left.text);
+	buf_free(&now);
+	return result;
+}
+
+static bool is_rendered(const struct environment *environment, const char *path)
+{
+	for (size_t i = 0; i < environment->files.count; i++)
+		if (environment->files.items[i].path && strcmp(environment->files.items[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+static void put_quoted(struct buf *out, const char *text)
+{
+	buf_putc(out, '"');
+	buf_put_printable(out, slice_of(text));
+	buf_putc(out, '"');
+}
+
+/* What differs on purpose is said by a rule. */
+static void put_rule(const struct engine *engine, const struct parity_finding *row, struct buf *out)
+{
+	buf_puts(out, "parity:\n  allow:\n    - fact: ");
+	put_quoted(out, row->key);
+	buf_puts(out, "\n      ignore: true\n      owner: ");
+	put_quoted(out, engine->who);
+	buf_puts(out, "\n      reason: \"\"   # why it may differ\n      # until: 2027-01-31\n");
+}
+
+int parity_accept(struct engine *engine, const char *finding, json_t **out, struct err *err)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(DIFF_MAX);
+	struct subject subject;
+
+	if (find(engine, finding, &subject, err))
+		return -1;
+	struct slice key = slice_of(subject.row.key), attribute = fact_attribute(key);
+	const char *path = arena_str(&engine->arena, fact_subject(key));
+	bool content = slice_is(fact_dimension(key), "file") && slice_is(attribute, "content");
+	const char *kind = "rule", *how;
+
+	if (subject.row.kind == FINDING_NOT_DEPLOYED) {
+		return err_set(err, ERR_USER, "%s says it already: it waits to be deployed to %s", PROJECT_FILE,
+			       subject.environment ? subject.environment->name : "it");
+	} else if (content && subject.server && subject.row.kind == FINDING_HAND_CHANGE &&
+		   !is_rendered(subject.environment, path)) {
+		if (make_patch(engine, &subject, path, &text, err))
+			return err_wrap(err, "%s", path);
+		kind = "patch";
+		how = text.len ? "apply it with `git apply`, commit, and deploy: then every environment says it"
+			       : "the server shows what was released again: there is nothing to accept";
+	} else if (slice_is(fact_dimension(key), "env")) {
+		struct slice name = fact_subject(key);
+		buf_printf(&text, "environments:\n  %s:\n    values:\n      %.*s: \"\"   # the value it has there\n",
+			   subject.environment ? subject.environment->name : "ENV", SLICE_ARG(name));
+		how = "put the value into lockstep.yml, or with `lockstep secret set` when it is a secret, and deploy";
+	} else {
+		put_rule(engine, &subject.row, &text);
+		how = "put the rule into lockstep.yml with a reason, or keep it on this machine with `lockstep allow add`";
+	}
+	*out = json_pack("{s:s, s:o, s:o, s:s}", "finding", subject.row.id, kind, json_text(buf_slice(&text)), "key",
+			 json_text(key), "how", how);
+	return 0;
+}
+
+/* --- putting it back -------------------------------------------------------------------------- */
+
+static bool is_deployed(struct slice key)
+{
+	if (slice_is(fact_dimension(key), "file"))
+		return !slice_starts_with(key, "file//") && !slice_starts_with(key, "file/shared/");
+	return slice_is(fact_dimension(key), "env");
+}
+
+int parity_revert(struct engine *engine, const struct revert_request *request, json_t **out, struct err *err)
+{
+	struct subject subject;
+	struct seen_place seen;
+	bool found = false;
+
+	if (find(engine, request->finding, &subject, err))
+		return -1;
+	if (!subject.environment || !is_deployed(slice_of(subject.row.key))) {
+		err_set(err, ERR_USER, "%s is nothing that lockstep put there, so it cannot put it back", subject.row.key);
+		return err_hint(err, "%s", slice_is(fact_dimension(slice_of(subject.row.key)), "db")
+						   ? "a schema is put back by a migration"
+						   : "put it back where it is managed, or say that it may differ with `lockstep allow add`");
+	}
+	if (seen_place_find(engine->home.db, &engine->arena, engine->project->name, subject.environment->name,
+			    server_key(&engine->arena, &subject.environment->servers.items[0]), &found, &seen, err))
+		return -1;
+	if (!found || !seen.deployment) {
+		err_set(err, ERR_NOT_FOUND, "this machine does not know which deployment is live in %s", subject.environment->name);
+		return err_hint(err, "`lockstep status` looks");
+	}
+	const struct deploy_request rollback = {
+		.kind = DEPLOYMENT_ROLLBACK,
+		.environment = subject.environment->name,
+		.to = seen.deployment,
+		.dry_run = request->dry_run,
+		.reason = request->reason ? request->reason
+					  : arena_printf(&engine->arena, "put back: %s", subject.row.text),
+		.wait_ms = request->wait_ms,
+	};
+	return deploy_run(engine, &rollback, out, err);
+}

@@ -1,0 +1,455 @@
+/* Three sides of one environment: what the project declares, what was deployed last, what is
+ * there now. Where the last two differ somebody changed a server; where the first two differ
+ * something waits to be deployed. */
+#include "base/clock.h"
+#include "base/fd.h"
+#include "engine/configuration.h"
+#include "engine/parity.h"
+#include "engine/parity_history.h"
+#include "engine/parity_result.h"
+#include "engine/parity_rules.h"
+#include "engine/temp_file.h"
+
+#include <stdlib.h>
+
+enum { SIDE_BYTES_MAX = 256 << 20 };
+
+struct drift {
+	struct engine *engine;
+	const struct environment *environment;
+	struct observation seen;
+	struct parity_rules rules;
+	struct findings all;
+	size_t cap;
+	int64_t now_ms;
+};
+
+static void drift_close(struct drift *drift)
+{
+	parity_rules_close(&drift->rules);
+	observation_close(&drift->seen);
+}
+
+static int put_bytes(void *context, struct slice bytes, struct err *err)
+{
+	return fd_write_all(*(int *)context, bytes.ptr, bytes.len, err);
+}
+
+static int write_side(struct fact_list *list, int *fd_out, struct err *err)
+{
+	AUTO(close_fd) int fd = -1;
+	AUTO(fact_writer_free) struct fact_writer writer = { 0 };
+
+	if (temp_file(&fd, err))
+		return -1;
+	fact_writer_init(&writer, put_bytes, &fd);
+	if (fact_list_write(list, &writer, err) || fact_writer_end(&writer, err))
+		return -1;
+	*fd_out = steal_fd(&fd);
+	return 0;
+}
+
+static struct finding *add_finding(struct drift *drift, const struct finding *finding)
+{
+	struct arena *arena = &drift->engine->arena;
+
+	if (drift->all.count == drift->cap) {
+		size_t cap = MAX(drift->cap * 2, (size_t)64);
+		struct finding *items = ARENA_NEW_ARRAY(arena, cap, struct finding);
+		if (drift->all.count)
+			memcpy(items, drift->all.items, drift->all.count * sizeof(*items));
+		drift->all.items = items;
+		drift->cap = cap;
+	}
+	drift->all.items[drift->all.count] = *finding;
+	return &drift->all.items[drift->all.count++];
+}
+
+static void add_totals(struct compare_totals *sum, const struct compare_totals *more)
+{
+	sum->rows += more->rows;
+	sum->same += more->same;
+	sum->allowed += more->allowed;
+	sum->drift += more->drift;
+	sum->missing += more->missing;
+	sum->not_checked += more->not_checked;
+	sum->stale += more->stale;
+	sum->facts += more->facts;
+}
+
+/* --- two sides ------------------------------------------------------------------------- */
+
+struct sides {
+	const char *names[2]; /* "deployed", "now" */
+	int fds[2];	      /* borrowed */
+	bool (*wanted)(void *context, struct slice key);
+	enum finding_kind kind;
+	const char *server; /* label */
+	const char *cause;  /* for those without one; "" */
+};
+
+static void copy_gaps(struct drift *drift, const struct findings *from, const char *server)
+{
+	struct arena *arena = &drift->engine->arena;
+	struct gap *gaps = ARENA_NEW_ARRAY(arena, drift->all.gap_count + from->gap_count, struct gap);
+
+	if (drift->all.gap_count)
+		memcpy(gaps, drift->all.gaps, drift->all.gap_count * sizeof(*gaps));
+	for (size_t i = 0; i < from->gap_count; i++) {
+		gaps[drift->all.gap_count] = from->gaps[i];
+		gaps[drift->all.gap_count].environment = drift->environment->name;
+		gaps[drift->all.gap_count++].server = server;
+	}
+	drift->all.gaps = gaps;
+}
+
+static int compare_sides(struct drift *drift, const struct sides *sides, struct err *err)
+{
+	struct arena *arena = &drift->engine->arena;
+	struct compare_column columns[2];
+	struct findings found = { 0 };
+
+	for (size_t i = 0; i < 2; i++)
+		columns[i] = (struct compare_column){
+			.environment = i,
+			.server = sides->server,
+			.reader = fact_reader_of_fd(sides->fds[i]),
+		};
+	const struct compare_input input = {
+		.environments = sides->names,
+		.environment_count = 2,
+		.reference = 0,
+		.columns = columns,
+		.column_count = 2,
+		.rules = drift->rules.book,
+		.now_ms = drift->now_ms,
+		.wanted = sides->wanted,
+	};
+	int result = findings_gather(arena, &input, &found, err);
+	for (size_t i = 0; i < 2; i++)
+		fact_reader_free(&columns[i].reader);
+	if (result)
+		return -1;
+	add_totals(&drift->all.totals, &found.totals);
+	copy_gaps(drift, &found, sides->server);
+	for (size_t i = 0; i < found.count; i++) {
+		/* Rules speak of environments; here one is held against itself. */
+		if (found.items[i].kind != FINDING_DRIFT && found.items[i].kind != FINDING_WITHIN)
+			continue;
+		struct finding *finding = add_finding(drift, &found.items[i]);
+		finding->kind = sides->kind;
+		if (!*finding->cause)
+			finding->cause = sides->cause;
+		finding->text = arena_printf(arena, "%s: %s", sides->server,
+					     sides->kind == FINDING_HAND_CHANGE
+						     ? "somebody changed it after the last deployment"
+						     : "it was changed in the project and not deployed yet");
+		finding->advice =
+			sides->kind == FINDING_HAND_CHANGE
+				? NULL
+				: arena_printf(arena, "`lockstep deploy %s` brings it there", drift->environment->name);
+		finding_name(finding, sides->server);
+		if (!finding->advice)
+			finding->advice = arena_printf(arena,
+						       "`lockstep revert %s` puts it back; `lockstep accept %s` shows how the "
+						       "project would say it",
+						       finding->id, finding->id);
+	}
+	return 0;
+}
+
+/* --- files: deployed, now --------------------------------------------------------------- */
+
+static bool is_rendered(const struct environment *environment, struct slice path)
+{
+	for (size_t i = 0; i < environment->files.count; i++)
+		if (environment->files.items[i].path && slice_is(path, environment->files.items[i].path))
+			return true;
+	return false;
+}
+
+/* What a release says of its files, and who looked when. */
+static bool is_of_files(void *context, struct slice key)
+{
+	static const char *const wanted[] = { "content", "mode", "modified", "edited", "edited_by" };
+	struct slice attribute = fact_attribute(key);
+
+	(void)context;
+	if (key.len && key.ptr[key.len - 1] == '/')
+		return slice_is(fact_dimension(key), "file");
+	if (!slice_is(fact_dimension(key), "file") || slice_starts_with(key, "file//") ||
+	    slice_starts_with(key, "file/shared/"))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		if (slice_is(attribute, wanted[i]))
+			return true;
+	return false;
+}
+
+/* Shared, generated and rendered files are not the release's: taken over from what is seen, so
+ * that they never differ here. */
+static int add_what_is_not_released(struct drift *drift, const struct manifest *manifest, int seen_fd,
+				    struct fact_list *list, struct err *err)
+{
+	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(seen_fd);
+	const struct environment *environment = drift->environment;
+	struct fact fact;
+	int got;
+
+	while ((got = fact_next(reader, &fact, err)) > 0) {
+		if (!is_of_files(NULL, fact.key) || fact.evidence)
+			continue;
+		struct slice path = fact_subject(fact.key);
+		bool shared = false;
+		for (size_t i = 0; i < environment->delivery.shared_files.count; i++)
+			shared = shared || slice_is(path, environment->delivery.shared_files.items[i]);
+		for (size_t i = 0; i < environment->delivery.shared_dirs.count; i++) {
+			const char *dir = environment->delivery.shared_dirs.items[i];
+			shared = shared || (slice_starts_with(path, dir) && (path.len == strlen(dir) || path.ptr[strlen(dir)] == '/'));
+		}
+		const struct entry *entry = manifest_find(manifest, path);
+		bool differs_by_meaning = shared || is_rendered(environment, path) || (entry && entry->type == ENTRY_LINK);
+		/* A secret file is compared by what its agent says of it, not by content. */
+		if ((differs_by_meaning || (fact.kind == FACT_HMAC && entry)) && fact_add_fact(list, &fact, err))
+			return -1;
+	}
+	return got;
+}
+
+static int compare_files(struct drift *drift, const struct observed *item, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	AUTO(fact_list_free) struct fact_list list = FACT_LIST_INIT(SIDE_BYTES_MAX);
+	AUTO(close_fd) int fd = -1;
+	struct manifest manifest;
+	struct digest release;
+	struct err missing = ERR_INIT;
+
+	if (!digest_from_hex(slice_of(item->applied.release), &release)) {
+		drift->all.totals.not_checked++;
+		drift->all.totals.rows++;
+		event_note(&drift->engine->events, "warn", "%s: nothing that lockstep deployed is live there", item->label);
+		return 0;
+	}
+	if (store_load_manifest(drift->engine->store, &release, &arena, &manifest, &missing)) {
+		if (fact_add(&list, SLICE("file/"), FACT_NOT_CHECKED,
+			     slice_of("its release is not in this machine's store; `lockstep promote` or `deploy` fetches it"), err))
+			return -1;
+	} else if (manifest_facts(&manifest, &list, err) ||
+		   add_what_is_not_released(drift, &manifest, item->fd, &list, err)) {
+		return -1;
+	}
+	if (write_side(&list, &fd, err))
+		return -1;
+	const struct sides sides = {
+		.names = { "deployed", "now" },
+		.fds = { fd, item->fd },
+		.wanted = is_of_files,
+		.kind = FINDING_HAND_CHANGE,
+		.server = item->label,
+		.cause = "",
+	};
+	return compare_sides(drift, &sides, err);
+}
+
+/* --- variables: declared, now ------------------------------------------------------------ */
+
+static bool is_of_variables(void *context, struct slice key)
+{
+	struct slice attribute = fact_attribute(key);
+
+	(void)context;
+	return slice_is(fact_dimension(key), "env") &&
+	       (slice_is(attribute, "present") || slice_is(attribute, "value") || key.ptr[key.len - 1] == '/');
+}
+
+/* Whether a rendered file of variables was edited on the server. */
+static int env_edited(struct drift *drift, const struct observed *item, bool *out, struct err *err)
+{
+	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(item->fd);
+	struct fact fact;
+	int got;
+
+	*out = false;
+	while ((got = fact_next(reader, &fact, err)) > 0)
+		if (fact.evidence && slice_is(fact_dimension(fact.key), "file") &&
+		    slice_is(fact_attribute(fact.key), "edited") && is_rendered(drift->environment, fact_subject(fact.key)))
+			*out = true;
+	return got;
+}
+
+static int compare_variables(struct drift *drift, const struct observed *item, size_t server,
+			     const struct configuration *configuration, struct err *err)
+{
+	AUTO(fact_list_free) struct fact_list list = FACT_LIST_INIT(SIDE_BYTES_MAX);
+	AUTO(close_fd) int fd = -1;
+	const struct config_set *set = &configuration->sets[server];
+	bool edited, renders = false;
+
+	for (size_t i = 0; i < drift->environment->files.count; i++)
+		renders = renders || drift->environment->files.items[i].kind == FILE_ENV;
+	/* Only where all variables stand in a file lockstep writes is a missing one drift. */
+	if (!renders)
+		return 0;
+	for (size_t i = 0; i < set->count; i++) {
+		AUTO(buf_free) struct buf key = BUF_INIT(1024);
+		struct digest digest;
+		buf_printf(&key, "env/%s/present", set->values[i].name);
+		if (fact_add(&list, buf_slice(&key), FACT_TEXT, SLICE("yes"), err))
+			return -1;
+		buf_clear(&key);
+		buf_printf(&key, "env/%s/value", set->values[i].name);
+		digest_hmac(slice_make(drift->seen.run_key, DIGEST_LEN), secret_reveal(set->values[i].value), &digest);
+		if (fact_add(&list, buf_slice(&key), FACT_HMAC, slice_make(digest.bytes, DIGEST_LEN), err))
+			return -1;
+	}
+	if (write_side(&list, &fd, err) || env_edited(drift, item, &edited, err))
+		return -1;
+	const struct sides sides = {
+		.names = { "declared", "now" },
+		.fds = { fd, item->fd },
+		.wanted = is_of_variables,
+		.kind = edited ? FINDING_HAND_CHANGE : FINDING_NOT_DEPLOYED,
+		.server = item->label,
+		.cause = edited ? "the file it stands in was edited on the server" : "",
+	};
+	return compare_sides(drift, &sides, err);
+}
+
+/* --- schema: seen last, now ---------------------------------------------------------------- */
+
+static bool is_of_databases(void *context, struct slice key)
+{
+	(void)context;
+	return slice_is(fact_dimension(key), "db");
+}
+
+static int compare_schema(struct drift *drift, const struct observed *item, struct err *err)
+{
+	AUTO(close_fd) int fd = -1;
+	struct err unknown = ERR_INIT;
+	int64_t taken = 0;
+	char when[CLOCK_ISO_LEN + 1];
+
+	/* A deployment in between may have moved it. */
+	if (parity_history_last(drift->engine, item->environment, item->key, &fd, &taken, &unknown) || fd < 0 ||
+	    item->applied.at_ms > taken)
+		return 0;
+	clock_format_iso(taken, when);
+	const struct sides sides = {
+		.names = { "seen last", "now" },
+		.fds = { fd, item->fd },
+		.wanted = is_of_databases,
+		.kind = FINDING_HAND_CHANGE,
+		.server = item->label,
+		.cause = arena_printf(&drift->engine->arena, "changed after %s, with no deployment since", when),
+	};
+	return compare_sides(drift, &sides, err);
+}
+
+/* --- code ------------------------------------------------------------------------------------ */
+
+static int compare_code(struct drift *drift, const struct observed *item, struct err *err)
+{
+	struct arena *arena = &drift->engine->arena;
+	const char *ref = environment_default_ref(drift->environment);
+	struct commit resolved;
+	struct source *source;
+	struct err unknown = ERR_INIT;
+	uint64_t ahead = 0, behind = 0;
+
+	(void)err;
+	drift->all.totals.rows++;
+	if (!*item->applied.commit || engine_source(drift->engine, true, &source, &unknown) ||
+	    source_resolve(source, ref, arena, &resolved, &unknown) ||
+	    source_compare(source, resolved.hash, item->applied.commit, &ahead, &behind, &unknown)) {
+		drift->all.totals.not_checked++;
+		return 0;
+	}
+	if (behind == 0) {
+		drift->all.totals.same++;
+		return 0;
+	}
+	drift->all.totals.drift++;
+	struct finding_cell *cells = ARENA_NEW_ARRAY(arena, 2, struct finding_cell);
+	cells[0] = (struct finding_cell){ "declared", item->label, arena_printf(arena, "%.12s (%s)", resolved.hash, ref),
+					  CELL_SAME };
+	cells[1] = (struct finding_cell){ "now", item->label, arena_printf(arena, "%.12s", item->applied.commit), CELL_DRIFT };
+	struct finding *finding = add_finding(
+		drift, &(struct finding){
+			       .kind = FINDING_NOT_DEPLOYED,
+			       .key = "release/code/commit",
+			       .severity = SEVERITY_LOW,
+			       .direction = FINDING_DIFFERS,
+			       .cells = cells,
+			       .cell_count = 2,
+			       .text = arena_printf(arena, "%s: %llu commits of %s are not deployed", item->label,
+						    (unsigned long long)behind, ref),
+			       .cause = "",
+			       .advice = drift->environment->promote_from.count
+						 ? arena_printf(arena, "`lockstep promote %s %s`",
+								drift->environment->promote_from.items[0], drift->environment->name)
+						 : arena_printf(arena, "`lockstep deploy %s`", drift->environment->name),
+		       });
+	finding_name(finding, item->label);
+	return 0;
+}
+
+/* --- all of it ----------------------------------------------------------------------------------- */
+
+static int compare_server(struct drift *drift, size_t server, const struct configuration *configuration, struct err *err)
+{
+	const struct observed *item = &drift->seen.items[server];
+
+	if (item->why) {
+		event_note(&drift->engine->events, "warn", "%s was not looked at: %s", item->label, item->why);
+		drift->all.totals.rows++;
+		drift->all.totals.not_checked++;
+		return 0;
+	}
+	if (compare_files(drift, item, err) ||
+	    (configuration && compare_variables(drift, item, server, configuration, err)))
+		return -1;
+	/* The environment's own sides are the same on each of its servers. */
+	return server == 0 && (compare_schema(drift, item, err) || compare_code(drift, item, err)) ? -1 : 0;
+}
+
+int parity_drift(struct engine *engine, const char *environment, const struct parity_request *request, json_t **out,
+		 struct err *err)
+{
+	AUTO(drift_close) struct drift drift = { .engine = engine, .now_ms = clock_wall_ms() };
+	AUTO(configuration_close) struct configuration configuration = { 0 };
+	struct err unread = ERR_INIT;
+	const char *run = NULL;
+	struct observe_request look = {
+		.subjects = &environment,
+		.count = 1,
+		.only = request->only,
+		.only_count = request->only_count,
+		.no_databases = request->no_databases,
+		.offline = request->offline,
+	};
+
+	if (project_find_environment(engine->project, environment, &drift.environment, err) ||
+	    observe(engine, &look, &drift.seen, err) || parity_rules_open(engine, &drift.rules, err))
+		return -1;
+	bool configured = configuration_read(engine, drift.environment, false, &configuration, &unread) == 0;
+	if (!configured)
+		event_note(&engine->events, "warn", "variables were not compared: %s", unread.text);
+	for (size_t i = 0; i < drift.seen.count; i++)
+		if (compare_server(&drift, i, configured ? &configuration : NULL, err))
+			return -1;
+	drift.all.reference = "deployed";
+	if (parity_history_keep(engine, PARITY_RUN_DRIFT, arena_printf(&engine->arena, "drift %s", environment), request,
+				&drift.seen, &drift.all, &run, err))
+		return -1;
+	findings_rank(&engine->arena, &drift.all, NULL, drift.now_ms);
+	*out = parity_result(engine, "drift", drift.all.reference, drift.now_ms, &drift.seen, &drift.all);
+	json_object_set_new(*out, "run", json_cstr(run));
+	/* What waits to be deployed is no drift of a server. */
+	bool by_hand = false;
+	for (size_t i = 0; i < drift.all.count; i++)
+		by_hand = by_hand || drift.all.items[i].kind == FINDING_HAND_CHANGE;
+	json_object_set_new(*out, "exit", json_integer(by_hand ? ERR_DRIFT : ERR_NONE));
+	return 0;
+}
