@@ -179,7 +179,7 @@ static const struct {
 	const char *step, *words;
 } steps[] = {
 	{ "connect", "connecting to" },	 { "fetch", "fetching" },     { "build", "building" },
-	{ "lease", "taking the lease" }, { "prepare", "preparing" },  { "activate", "activating" },
+	{ "lease", "taking the lease" }, { "parity", "comparing with" }, { "prepare", "preparing" },  { "activate", "activating" },
 	{ "reload", "reloading" },	 { "verify", "verifying" },   { "go-back", "going back:" },
 	{ "abandon", "taking back what was prepared" },
 	{ "fetch-back", "fetching the release back from a server" },

@@ -5,7 +5,9 @@
 
 static enum style style_of(const char *answer)
 {
-	return strcmp(answer, "same") == 0 ? STYLE_GOOD : strcmp(answer, "differs") == 0 ? STYLE_BAD : STYLE_WARN;
+	return strcmp(answer, "same") == 0	? STYLE_GOOD
+	       : strcmp(answer, "differs") == 0 ? STYLE_BAD
+						: STYLE_WARN;
 }
 
 /* "staging 8.3.6, production 8.2.1", or one value where they are equal. */
@@ -17,11 +19,13 @@ static void put_cells(struct page *page, const json_t *row)
 	size_t index;
 	json_t *cell;
 
-	json_array_foreach(cells, index, cell) {
+	json_array_foreach(cells, index, cell)
+	{
 		equal = equal && (!first || strcmp(first, str(cell, "text")) == 0);
 		first = first ? first : str(cell, "text");
 	}
-	json_array_foreach(cells, index, cell) {
+	json_array_foreach(cells, index, cell)
+	{
 		if (equal && index)
 			break;
 		buf_puts(page->out, index ? ", " : "");
@@ -38,7 +42,8 @@ static void put_rows(struct page *page, const json_t *rows, enum style style, si
 	size_t index;
 	json_t *row;
 
-	json_array_foreach(rows, index, row) {
+	json_array_foreach(rows, index, row)
+	{
 		if (index == most) {
 			buf_printf(page->out, "      and %zu more\n", json_array_size(rows) - most);
 			break;
@@ -57,15 +62,17 @@ void render_checklist(struct page *page)
 	size_t index;
 	json_t *row;
 
-	json_array_foreach(json_object_get(page->result, "questions"), index, row) {
+	json_array_foreach(json_object_get(page->result, "questions"), index, row)
+	{
 		const char *answer = str(row, "answer");
 		buf_printf(page->out, "%zu. %s  ", index + 1, str(row, "question"));
-		styled(page, style_of(answer), strcmp(answer, "same") == 0	? "yes"
-					       : strcmp(answer, "differs") == 0 ? "no"
-										: "not checked");
+		styled(page, style_of(answer),
+		       strcmp(answer, "same") == 0	? "yes"
+		       : strcmp(answer, "differs") == 0 ? "no"
+							: "not checked");
 		buf_printf(page->out, "  (%lld same, %lld allowed, %lld differ, %lld not checked)\n",
-			   (long long)num(row, "same"), (long long)num(row, "allowed"), (long long)num(row, "differs"),
-			   (long long)num(row, "not_checked"));
+			   (long long)num(row, "same"), (long long)num(row, "allowed"),
+			   (long long)num(row, "differs"), (long long)num(row, "not_checked"));
 		put_rows(page, json_object_get(row, "differences"), STYLE_BAD, DIFFERENCES);
 		put_rows(page, json_object_get(row, "evidence"), STYLE_PLAIN, EVIDENCE);
 		put_rows(page, json_object_get(row, "gaps"), STYLE_WARN, GAPS);
@@ -79,13 +86,16 @@ void render_assess(struct page *page)
 	static const struct {
 		const char *state, *mark;
 		enum style style;
-	} marks[] = { { "good", "yes", STYLE_GOOD }, { "missing", "no", STYLE_BAD }, { "unknown", "?", STYLE_WARN },
-		      { "not_needed", "-", STYLE_PLAIN } };
+	} marks[] = {{"good", "yes", STYLE_GOOD},
+		     {"missing", "no", STYLE_BAD},
+		     {"unknown", "?", STYLE_WARN},
+		     {"not_needed", "-", STYLE_PLAIN}};
 	const json_t *next = json_object_get(page->result, "next");
 	size_t index;
 	json_t *row;
 
-	json_array_foreach(json_object_get(page->result, "practices"), index, row) {
+	json_array_foreach(json_object_get(page->result, "practices"), index, row)
+	{
 		for (size_t i = 0; i < ARRAY_LEN(marks); i++)
 			if (strcmp(marks[i].state, str(row, "state")) == 0)
 				column(page, marks[i].style, marks[i].mark, 4);
@@ -95,8 +105,8 @@ void render_assess(struct page *page)
 		buf_putc(page->out, '\n');
 	}
 	if (!json_is_object(next)) {
-		buf_printf(page->out, "\n%lld of %lld: nothing stands out\n", (long long)num(page->result, "good"),
-			   (long long)num(page->result, "judged"));
+		buf_printf(page->out, "\n%lld of %lld: nothing stands out\n",
+			   (long long)num(page->result, "good"), (long long)num(page->result, "judged"));
 		return;
 	}
 	buf_printf(page->out, "\n%lld of %lld. Do this first: ", (long long)num(page->result, "good"),
@@ -125,14 +135,16 @@ void render_allow_list(struct page *page)
 	size_t index, e;
 	json_t *rule, *environment;
 
-	json_array_foreach(rules, index, rule) {
+	json_array_foreach(rules, index, rule)
+	{
 		if (num(rule, "rule"))
 			buf_printf(page->out, "%-5lld", (long long)num(rule, "rule"));
 		else
 			buf_puts(page->out, "     ");
 		column(page, STYLE_BOLD, str(rule, "fact"), 32);
 		buf_printf(page->out, "  %-12s", str(rule, "kind"));
-		json_array_foreach(json_object_get(rule, "environments"), e, environment) {
+		json_array_foreach(json_object_get(rule, "environments"), e, environment)
+		{
 			buf_puts(page->out, e ? "," : "  in ");
 			plain(page, json_string_value(environment));
 		}

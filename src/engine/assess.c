@@ -16,16 +16,18 @@ enum { GIT_TIMEOUT_MS = 10000, GIT_OUTPUT_MAX = 64 << 10, RECENT = 50, LATELY_DA
 /* What can be known without asking a server. */
 struct practice_view {
 	struct engine *engine;
-	const struct project *project;	      /* NULL: none */
-	const struct environment *last;	      /* the one the others lead to: production */
-	const char *dir;		      /* of the repository; NULL */
-	struct deployment_list deployments;   /* of `last`, newest first */
+	const struct project *project;	    /* NULL: none */
+	const struct environment *last;	    /* the one the others lead to: production */
+	const char *dir;		    /* of the repository; NULL */
+	struct deployment_list deployments; /* of `last`, newest first */
 	struct parity_run_list runs;
 };
 
 enum practice_state { PRACTICE_GOOD = 1, PRACTICE_BAD, PRACTICE_UNKNOWN, PRACTICE_NOT_NEEDED };
-static const char *const state_names[] = { [PRACTICE_GOOD] = "good", [PRACTICE_BAD] = "missing",
-					   [PRACTICE_UNKNOWN] = "unknown", [PRACTICE_NOT_NEEDED] = "not_needed" };
+static const char *const state_names[] = {[PRACTICE_GOOD] = "good",
+					  [PRACTICE_BAD] = "missing",
+					  [PRACTICE_UNKNOWN] = "unknown",
+					  [PRACTICE_NOT_NEEDED] = "not_needed"};
 
 /* One piece of advice, the strongest first. */
 struct practice {
@@ -68,22 +70,27 @@ static enum practice_state promoted(const struct practice_view *view, const char
 {
 	bool from = view->last->promote_from.count > 0;
 
-	*seen_out = from ? arena_printf(&view->engine->arena, "%s takes what was verified in %s", view->last->name,
-					view->last->promote_from.items[0])
+	*seen_out = from ? arena_printf(&view->engine->arena, "%s takes what was verified in %s",
+					view->last->name, view->last->promote_from.items[0])
 			 : arena_printf(&view->engine->arena, "%s has no `promote_from`", view->last->name);
-	return view->project->environments.count < 2 ? PRACTICE_NOT_NEEDED : from ? PRACTICE_GOOD : PRACTICE_BAD;
+	return view->project->environments.count < 2 ? PRACTICE_NOT_NEEDED
+	       : from				     ? PRACTICE_GOOD
+						     : PRACTICE_BAD;
 }
 
 static enum practice_state secrets_kept_out(const struct practice_view *view, const char **seen_out)
 {
 	AUTO(buf_free) struct buf out = BUF_INIT(GIT_OUTPUT_MAX);
-	const char *const argv[] = { "git", "ls-files", "-z", "--", ".env", ".env.production", ".env.staging", ".env.local",
-				     "config/master.key", NULL };
-	const struct child_spec spec = { .argv = argv, .dir = view->dir, .stdin_fd = -1, .stdout_fd = CHILD_PIPE, .stderr_fd = -1 };
+	const char *const argv[] = {
+		"git",	      "ls-files",	   "-z", "--", ".env", ".env.production", ".env.staging",
+		".env.local", "config/master.key", NULL};
+	const struct child_spec spec = {
+		.argv = argv, .dir = view->dir, .stdin_fd = -1, .stdout_fd = CHILD_PIPE, .stderr_fd = -1};
 	struct err err = ERR_INIT;
 	int status = 0;
 
-	if (!view->dir || child_run(&spec, (struct slice){ 0 }, &out, NULL, GIT_TIMEOUT_MS, &status, &err) || status) {
+	if (!view->dir || child_run(&spec, (struct slice){0}, &out, NULL, GIT_TIMEOUT_MS, &status, &err) ||
+	    status) {
 		*seen_out = "the repository is not beside " PROJECT_FILE;
 		return PRACTICE_UNKNOWN;
 	}
@@ -96,7 +103,8 @@ static enum practice_state declared(const struct practice_view *view, const char
 {
 	size_t count = view->project->env.keys.count;
 
-	*seen_out = arena_printf(&view->engine->arena, "%zu variable%s declared under `env`", count, count == 1 ? "" : "s");
+	*seen_out = arena_printf(&view->engine->arena, "%zu variable%s declared under `env`", count,
+				 count == 1 ? "" : "s");
 	return count ? PRACTICE_GOOD : PRACTICE_BAD;
 }
 
@@ -110,7 +118,8 @@ static enum practice_state injected(const struct practice_view *view, const char
 			without++;
 			name = view->project->environments.items[i].name;
 		}
-	*seen_out = without ? arena_printf(&view->engine->arena, "in %s no configuration is written by a deployment", name)
+	*seen_out = without ? arena_printf(&view->engine->arena,
+					   "in %s no configuration is written by a deployment", name)
 			    : "config files are written into each activation";
 	return without ? PRACTICE_BAD : PRACTICE_GOOD;
 }
@@ -119,15 +128,17 @@ static enum practice_state checked(const struct practice_view *view, const char 
 {
 	enum health_kind kind = view->last->delivery.health.kind;
 
-	*seen_out = kind == HEALTH_URL || kind == HEALTH_COMMAND ? "each server is asked before a deployment counts"
-								 : "nobody asks a server whether it works";
+	*seen_out = kind == HEALTH_URL || kind == HEALTH_COMMAND
+			    ? "each server is asked before a deployment counts"
+			    : "nobody asks a server whether it works";
 	return kind == HEALTH_URL || kind == HEALTH_COMMAND ? PRACTICE_GOOD : PRACTICE_BAD;
 }
 
 static bool mentions_migration(const struct hook_list *hooks)
 {
 	for (size_t i = 0; i < hooks->count; i++)
-		if (strcasestr(hooks->items[i].run, "migrat") || strcasestr(hooks->items[i].run, "alembic upgrade") ||
+		if (strcasestr(hooks->items[i].run, "migrat") ||
+		    strcasestr(hooks->items[i].run, "alembic upgrade") ||
 		    strcasestr(hooks->items[i].run, "flyway"))
 			return true;
 	return false;
@@ -135,8 +146,13 @@ static bool mentions_migration(const struct hook_list *hooks)
 
 static enum practice_state migrated(const struct practice_view *view, const char **seen_out)
 {
-	static const char *const folders[] = { "database/migrations", "db/migrate", "prisma/migrations", "migrations",
-					       "alembic", "src/main/resources/db/migration", NULL };
+	static const char *const folders[] = {"database/migrations",
+					      "db/migrate",
+					      "prisma/migrations",
+					      "migrations",
+					      "alembic",
+					      "src/main/resources/db/migration",
+					      NULL};
 	const char *folder = first_there(view, folders);
 
 	if (!folder) {
@@ -145,7 +161,8 @@ static enum practice_state migrated(const struct practice_view *view, const char
 	}
 	for (size_t p = 0; p < HOOK_POINTS; p++)
 		if (mentions_migration(&view->last->delivery.hooks.points[p])) {
-			*seen_out = arena_printf(&view->engine->arena, "%s, run by a hook of the deployment", folder);
+			*seen_out = arena_printf(&view->engine->arena, "%s, run by a hook of the deployment",
+						 folder);
 			return PRACTICE_GOOD;
 		}
 	*seen_out = arena_printf(&view->engine->arena, "%s, and no hook that runs them", folder);
@@ -173,7 +190,8 @@ static enum practice_state gated(const struct practice_view *view, const char **
 
 	*seen_out = gate ? arena_printf(&view->engine->arena, "%s demands parity with %s", view->last->name,
 					view->last->require.parity_with.environment)
-			 : arena_printf(&view->engine->arena, "nothing stands before %s but its order", view->last->name);
+			 : arena_printf(&view->engine->arena, "nothing stands before %s but its order",
+					view->last->name);
 	return gate ? PRACTICE_GOOD : PRACTICE_BAD;
 }
 
@@ -183,7 +201,8 @@ static bool is_weekend(int64_t at_ms)
 	time_t seconds = (time_t)(at_ms / 1000);
 	struct tm when;
 
-	return localtime_r(&seconds, &when) && (when.tm_wday == 0 || when.tm_wday == 6 || (when.tm_wday == 5 && when.tm_hour >= 12));
+	return localtime_r(&seconds, &when) &&
+	       (when.tm_wday == 0 || when.tm_wday == 6 || (when.tm_wday == 5 && when.tm_hour >= 12));
 }
 
 static enum practice_state weekdays(const struct practice_view *view, const char **seen_out)
@@ -196,7 +215,9 @@ static enum practice_state weekdays(const struct practice_view *view, const char
 		all++;
 		weekend += is_weekend(view->deployments.items[i].started_ms);
 	}
-	*seen_out = all ? arena_printf(&view->engine->arena, "%zu of the last %zu deployments to %s were begun on a Friday afternoon or a weekend",
+	*seen_out = all ? arena_printf(&view->engine->arena,
+				       "%zu of the last %zu deployments to %s were begun on a Friday "
+				       "afternoon or a weekend",
 				       weekend, all, view->last->name)
 			: "no deployment is known to this machine";
 	return !all ? PRACTICE_UNKNOWN : weekend ? PRACTICE_BAD : PRACTICE_GOOD;
@@ -204,8 +225,9 @@ static enum practice_state weekdays(const struct practice_view *view, const char
 
 static enum practice_state infrastructure(const struct practice_view *view, const char **seen_out)
 {
-	static const char *const files[] = { "main.tf", "terraform", "infra", "infrastructure", "ansible", "playbook.yml",
-					     "site.yml", "Pulumi.yaml", "cloudformation", "template.yaml", NULL };
+	static const char *const files[] = {"main.tf",	      "terraform",     "infra",	   "infrastructure",
+					    "ansible",	      "playbook.yml",  "site.yml", "Pulumi.yaml",
+					    "cloudformation", "template.yaml", NULL};
 	const char *found = first_there(view, files);
 
 	*seen_out = found ? found : "no Terraform, Ansible, Pulumi or CloudFormation beside " PROJECT_FILE;
@@ -213,36 +235,42 @@ static enum practice_state infrastructure(const struct practice_view *view, cons
 }
 
 static const struct practice practices[] = {
-	{ "automated", "deployments run by a program, the same way each time",
-	  "what is done by hand is done a little differently each time", "lockstep init", automated },
-	{ "staged", "an environment to try a release in before production", "production is the first place it runs",
-	  "lockstep help init   # add a staging environment to lockstep.yml", staged },
-	{ "promoted", "one build carried from environment to environment", "what was tested is not what runs",
-	  "lockstep config show %s   # add `promote_from` to it", promoted },
-	{ "secrets", "no secret in the repository", "everybody with the code has the keys, in every clone for ever",
-	  "lockstep config import %s .env", secrets_kept_out },
-	{ "checked", "every server asked whether it works before a deployment counts",
-	  "a broken release is noticed by users", "lockstep config show %s   # add `health`", checked },
-	{ "declared", "every variable declared once, with a source for each environment",
-	  "a key is added in production and never in staging", "lockstep config import %s --from-server", declared },
-	{ "injected", "configuration written by the deployment, not by hand on servers",
-	  "files on servers drift apart, and nobody knows what they should say", "lockstep config show %s   # add `files`", injected },
-	{ "migrated", "migrations applied as part of the deployment", "schemas move apart",
-	  "lockstep config show %s   # add a hook under `after_prepare`", migrated },
-	{ "compared", "environments compared regularly", "staging no longer predicts production", "lockstep parity", compared },
-	{ "gated", "production closed while it differs from where a release was tested",
-	  "a difference that is known is found out by users all the same",
-	  "lockstep config show %s   # add `require: {parity_with: …}`", gated },
-	{ "weekdays", "production deployed to Monday to Thursday, in working hours", "what breaks is found when nobody is there",
-	  "lockstep log --env %s", weekdays },
-	{ "infrastructure", "servers defined in code", "servers are alike by accident", "lockstep checklist", infrastructure },
+	{"automated", "deployments run by a program, the same way each time",
+	 "what is done by hand is done a little differently each time", "lockstep init", automated},
+	{"staged", "an environment to try a release in before production",
+	 "production is the first place it runs",
+	 "lockstep help init   # add a staging environment to lockstep.yml", staged},
+	{"promoted", "one build carried from environment to environment", "what was tested is not what runs",
+	 "lockstep config show %s   # add `promote_from` to it", promoted},
+	{"secrets", "no secret in the repository",
+	 "everybody with the code has the keys, in every clone for ever", "lockstep config import %s .env",
+	 secrets_kept_out},
+	{"checked", "every server asked whether it works before a deployment counts",
+	 "a broken release is noticed by users", "lockstep config show %s   # add `health`", checked},
+	{"declared", "every variable declared once, with a source for each environment",
+	 "a key is added in production and never in staging", "lockstep config import %s --from-server",
+	 declared},
+	{"injected", "configuration written by the deployment, not by hand on servers",
+	 "files on servers drift apart, and nobody knows what they should say",
+	 "lockstep config show %s   # add `files`", injected},
+	{"migrated", "migrations applied as part of the deployment", "schemas move apart",
+	 "lockstep config show %s   # add a hook under `after_prepare`", migrated},
+	{"compared", "environments compared regularly", "staging no longer predicts production",
+	 "lockstep parity", compared},
+	{"gated", "production closed while it differs from where a release was tested",
+	 "a difference that is known is found out by users all the same",
+	 "lockstep config show %s   # add `require: {parity_with: …}`", gated},
+	{"weekdays", "production deployed to Monday to Thursday, in working hours",
+	 "what breaks is found when nobody is there", "lockstep log --env %s", weekdays},
+	{"infrastructure", "servers defined in code", "servers are alike by accident", "lockstep checklist",
+	 infrastructure},
 };
 
 static int look(struct engine *engine, struct practice_view *view, struct err *err)
 {
-	const struct page page = { .limit = RECENT };
+	const struct page page = {.limit = RECENT};
 
-	*view = (struct practice_view){ .engine = engine, .project = engine->project };
+	*view = (struct practice_view){.engine = engine, .project = engine->project};
 	if (!engine->project) {
 		char here[4096];
 		view->dir = getcwd(here, sizeof(here)) ? arena_strdup(&engine->arena, here) : NULL;
@@ -252,9 +280,10 @@ static int look(struct engine *engine, struct practice_view *view, struct err *e
 	view->last = project_environment(engine->project, engine->project->parity.reference);
 	if (!view->last)
 		view->last = &engine->project->environments.items[engine->project->environments.count - 1];
-	return deployment_list(engine->home.db, &engine->arena, engine->project->name, view->last->name, &page,
-			       &view->deployments, err) ||
-			       parity_run_list(engine->home.db, &engine->arena, engine->project->name, &page, &view->runs, err)
+	return deployment_list(engine->home.db, &engine->arena, engine->project->name, view->last->name,
+			       &page, &view->deployments, err) ||
+			       parity_run_list(engine->home.db, &engine->arena, engine->project->name, &page,
+					       &view->runs, err)
 		       ? -1
 		       : 0;
 }
@@ -280,20 +309,20 @@ int assess(struct engine *engine, json_t **out, struct err *err)
 		char command[256];
 		const char *hole = strstr(practice->command, "%s");
 		if (hole)
-			snprintf(command, sizeof(command), "%.*s%s%s", (int)(hole - practice->command), practice->command, name,
-				 hole + 2);
+			snprintf(command, sizeof(command), "%.*s%s%s", (int)(hole - practice->command),
+				 practice->command, name, hole + 2);
 		else
 			snprintf(command, sizeof(command), "%s", practice->command);
-		json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "practice", practice->name, "text", practice->text,
-					"state", state_names[state], "why", practice->why, "seen", json_text(slice_of(seen)),
-					"command", command);
+		json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "practice", practice->name, "text",
+					practice->text, "state", state_names[state], "why", practice->why,
+					"seen", json_text(slice_of(seen)), "command", command);
 		json_array_append_new(list, row);
 		good += state == PRACTICE_GOOD;
 		judged += state == PRACTICE_GOOD || state == PRACTICE_BAD;
 		if (state == PRACTICE_BAD && !next)
 			next = row;
 	}
-	*out = json_pack("{s:o, s:O?, s:I, s:I}", "practices", list, "next", next, "good", (json_int_t)good, "judged",
-			 (json_int_t)judged);
+	*out = json_pack("{s:o, s:O?, s:I, s:I}", "practices", list, "next", next, "good", (json_int_t)good,
+			 "judged", (json_int_t)judged);
 	return 0;
 }

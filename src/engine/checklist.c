@@ -12,32 +12,34 @@ struct question {
 	const char *const *shown; /* those that make a good answer for people; ends with NULL */
 };
 
-static const char *const os_facts[] = { "os/*", "hw/*", NULL };
-static const char *const os_shown[] = { "os/release/*", "os/kernel/version", "os/arch/machine", NULL };
-static const char *const runtime_facts[] = { "runtime/*", "pkg/*", "container/*", NULL };
-static const char *const runtime_shown[] = { "runtime/*/version", NULL };
-static const char *const database_facts[] = { "db/*", NULL };
-static const char *const database_shown[] = { "db/*/server/version", "db/*/extension/*/version", NULL };
-static const char *const endpoint_facts[] = { "endpoint/*", NULL };
-static const char *const endpoint_shown[] = { "endpoint/*/host", "endpoint/*/mode", NULL };
-static const char *const variable_facts[] = { "env/*", NULL };
-static const char *const variable_shown[] = { "env/*/present", NULL };
-static const char *const permission_facts[] = { "file/*/mode", "file/*/owner", "file/*/caps", NULL };
-static const char *const permission_shown[] = { "file/shared/*/mode", "file/.env/mode", NULL };
-static const char *const network_facts[] = { "net/*", "shape/*", "http/*", "tls/*", "dns/*", NULL };
-static const char *const network_shown[] = { "shape/*", "http/*/cdn", "net/listen/*", NULL };
-static const char *const other_facts[] = { "*", NULL };
+static const char *const os_facts[] = {"os/*", "hw/*", NULL};
+static const char *const os_shown[] = {"os/release/*", "os/kernel/version", "os/arch/machine", NULL};
+static const char *const runtime_facts[] = {"runtime/*", "pkg/*", "container/*", NULL};
+static const char *const runtime_shown[] = {"runtime/*/version", NULL};
+static const char *const database_facts[] = {"db/*", NULL};
+static const char *const database_shown[] = {"db/*/server/version", "db/*/extension/*/version", NULL};
+static const char *const endpoint_facts[] = {"endpoint/*", NULL};
+static const char *const endpoint_shown[] = {"endpoint/*/host", "endpoint/*/mode", NULL};
+static const char *const variable_facts[] = {"env/*", NULL};
+static const char *const variable_shown[] = {"env/*/present", NULL};
+static const char *const permission_facts[] = {"file/*/mode", "file/*/owner", "file/*/caps", NULL};
+static const char *const permission_shown[] = {"file/shared/*/mode", "file/.env/mode", NULL};
+static const char *const network_facts[] = {"net/*", "shape/*", "http/*", "tls/*", "dns/*", NULL};
+static const char *const network_shown[] = {"shape/*", "http/*/cdn", "net/listen/*", NULL};
+static const char *const other_facts[] = {"*", NULL};
 
 static const struct question questions[] = {
-	{ "os", "Same OS version?", os_facts, os_shown },
-	{ "runtime", "Same runtime version (Node, Python, Ruby, PHP)?", runtime_facts, runtime_shown },
-	{ "database", "Same database version and extensions?", database_facts, database_shown },
-	{ "endpoints", "Same third-party service endpoints (or equivalent test versions)?", endpoint_facts, endpoint_shown },
-	{ "variables", "Same environment variables (minus credentials)?", variable_facts, variable_shown },
-	{ "permissions", "Same file system permissions?", permission_facts, permission_shown },
-	{ "network", "Same network configuration (load balancer, CDN, firewall rules)?", network_facts, network_shown },
+	{"os", "Same OS version?", os_facts, os_shown},
+	{"runtime", "Same runtime version (Node, Python, Ruby, PHP)?", runtime_facts, runtime_shown},
+	{"database", "Same database version and extensions?", database_facts, database_shown},
+	{"endpoints", "Same third-party service endpoints (or equivalent test versions)?", endpoint_facts,
+	 endpoint_shown},
+	{"variables", "Same environment variables (minus credentials)?", variable_facts, variable_shown},
+	{"permissions", "Same file system permissions?", permission_facts, permission_shown},
+	{"network", "Same network configuration (load balancer, CDN, firewall rules)?", network_facts,
+	 network_shown},
 	/* Beyond the seven: files, units and what else is seen. */
-	{ "files", "Same files, services and schedules?", other_facts, other_facts + 1 },
+	{"files", "Same files, services and schedules?", other_facts, other_facts + 1},
 };
 
 struct answer {
@@ -68,10 +70,13 @@ static json_t *cells_json(const struct compare_input *input, const struct compar
 		if (cell->fact)
 			fact_put_value(&text, cell->fact);
 		else
-			buf_puts(&text, cell->state == CELL_NOT_CHECKED ? (cell->why ? cell->why : "not checked") : "missing");
-		json_array_append_new(cells, json_pack("{s:s, s:n, s:o, s:s}", "environment", input->environments[e], "server",
-						       "text", json_text(buf_slice(&text)), "state",
-						       cell_state_name(cell->state)));
+			buf_puts(&text, cell->state == CELL_NOT_CHECKED
+						? (cell->why ? cell->why : "not checked")
+						: "missing");
+		json_array_append_new(cells,
+				      json_pack("{s:s, s:n, s:o, s:s}", "environment", input->environments[e],
+						"server", "text", json_text(buf_slice(&text)), "state",
+						cell_state_name(cell->state)));
 	}
 	return cells;
 }
@@ -79,10 +84,10 @@ static json_t *cells_json(const struct compare_input *input, const struct compar
 static void put(json_t *list, size_t max, const struct checklist *checklist, const struct compare_row *row)
 {
 	if (json_array_size(list) < max)
-		json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:o}", "key", json_text(row->key), "state",
-						      cell_state_name(row->state), "severity",
-						      row->severity ? severity_name(row->severity) : "", "cells",
-						      cells_json(checklist->input, row)));
+		json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:o}", "key", json_text(row->key),
+						      "state", cell_state_name(row->state), "severity",
+						      row->severity ? severity_name(row->severity) : "",
+						      "cells", cells_json(checklist->input, row)));
 }
 
 static int add_row(void *context, const struct compare_row *row, struct err *err)
@@ -128,10 +133,11 @@ static const char *verdict(const struct answer *answer)
 	return answer->same + answer->allowed == 0 || answer->not_checked ? "not_checked" : "same";
 }
 
-int checklist_answer(struct engine *engine, const struct parity_request *request, json_t **out, struct err *err)
+int checklist_answer(struct engine *engine, const struct parity_request *request, json_t **out,
+		     struct err *err)
 {
-	AUTO(matrix_close) struct matrix matrix = { 0 };
-	struct checklist checklist = { .input = &matrix.input };
+	AUTO(matrix_close) struct matrix matrix = {0};
+	struct checklist checklist = {.input = &matrix.input};
 	struct parity_request all;
 	struct compare_totals totals;
 	json_t *list = json_array(), *environments = json_array();
@@ -149,13 +155,14 @@ int checklist_answer(struct engine *engine, const struct parity_request *request
 	for (size_t q = 0; q < ARRAY_LEN(questions); q++) {
 		struct answer *answer = &checklist.answers[q];
 		differs = differs || answer->differs;
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "name",
-						questions[q].name, "question", questions[q].text, "answer", verdict(answer),
-						"rows", (json_int_t)answer->rows, "same", (json_int_t)answer->same, "allowed",
-						(json_int_t)answer->allowed, "differs", (json_int_t)answer->differs,
-						"not_checked", (json_int_t)answer->not_checked, "evidence", answer->evidence,
-						"differences", answer->differences, "gaps", answer->gaps));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "name",
+					questions[q].name, "question", questions[q].text, "answer",
+					verdict(answer), "rows", (json_int_t)answer->rows, "same",
+					(json_int_t)answer->same, "allowed", (json_int_t)answer->allowed,
+					"differs", (json_int_t)answer->differs, "not_checked",
+					(json_int_t)answer->not_checked, "evidence", answer->evidence,
+					"differences", answer->differences, "gaps", answer->gaps));
 	}
 	for (size_t e = 0; result == 0 && e < matrix.input.environment_count; e++)
 		json_array_append_new(environments, json_text(slice_of(matrix.input.environments[e])));

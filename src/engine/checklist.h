@@ -5,4 +5,5 @@
 
 /* For each question: same, differs or not checked, with what was looked at, what stands
  * against it and what could not be seen. "exit" 9 when one differs. */
-int checklist_answer(struct engine *engine, const struct parity_request *request, json_t **out, struct err *err) CHECKED;
+int checklist_answer(struct engine *engine, const struct parity_request *request, json_t **out,
+		     struct err *err) CHECKED;

@@ -373,7 +373,8 @@ static const struct server_activation *way_back(const struct server_state *state
 			      : release  ? digest_equal(&candidate->release, release)
 					 : live && candidate->number < live->number &&
 						   !digest_equal(&candidate->release, &live->release);
-		if (wanted && activation_is_good(candidate) && candidate != live)
+		/* The live one, where it is named: what was edited in it is healed. */
+		if (wanted && activation_is_good(candidate) && (deployment || candidate != live))
 			return candidate;
 	}
 	return NULL;

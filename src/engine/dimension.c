@@ -22,10 +22,11 @@ static void gather(void)
 		return;
 	size_t found = 0;
 	for (size_t i = 0; probes[i] && found < DIMENSIONS_MAX; i++)
-		all[found++] = (struct dimension){ probes[i]->dimension, probes[i]->text, true };
+		all[found++] = (struct dimension){probes[i]->dimension, probes[i]->text, true};
 	for (size_t i = 0; collectors[i] && found < DIMENSIONS_MAX; i++)
-		all[found++] = (struct dimension){ collectors[i]->dimension, collectors[i]->text, false };
-	all[found++] = (struct dimension){ "db", "databases: server, settings, roles, the whole schema, migrations", false };
+		all[found++] = (struct dimension){collectors[i]->dimension, collectors[i]->text, false};
+	all[found++] = (struct dimension){
+		"db", "databases: server, settings, roles, the whole schema, migrations", false};
 	qsort(all, found, sizeof(*all), by_name);
 	count = found;
 }

@@ -6,12 +6,12 @@
 #include "base/fd.h"
 #include "base/random.h"
 #include "base/wipe.h"
+#include "engine/configuration.h"
 #include "engine/dimension.h"
 #include "engine/fleet_of.h"
+#include "engine/observe_beside.h"
 #include "engine/temp_file.h"
 #include "model/release.h"
-#include "engine/configuration.h"
-#include "engine/observe_beside.h"
 #include "probe/probe.h"
 #include "target/read_file.h"
 
@@ -26,7 +26,7 @@ struct subject {
 	struct place place;
 	bool is_release;
 	struct digest release;
-	size_t first, count; /* its items */
+	size_t first, count;		     /* its items */
 	struct configuration *configuration; /* NULL: none could be read, or none is needed */
 	struct beside *beside;
 	int beside_fd; /* its facts; -1: none */
@@ -63,14 +63,16 @@ static int parse_release(struct run *run, struct subject *subject, struct slice 
 	struct release row;
 
 	if (!run->engine->project)
-		return err_set(err, ERR_USER, "%s: a release belongs to a project, and there is no %s here", subject->name,
-			       PROJECT_FILE);
-	if (release_find(run->engine->home.db, &run->engine->arena, run->engine->project->name, text, &row, err))
+		return err_set(err, ERR_USER, "%s: a release belongs to a project, and there is no %s here",
+			       subject->name, PROJECT_FILE);
+	if (release_find(run->engine->home.db, &run->engine->arena, run->engine->project->name, text, &row,
+			 err))
 		return -1;
 	subject->is_release = true;
 	return digest_from_hex(slice_of(row.digest), &subject->release)
 		       ? 0
-		       : err_set(err, ERR_INTERNAL, "%s: the record of this release is damaged", subject->name);
+		       : err_set(err, ERR_INTERNAL, "%s: the record of this release is damaged",
+				 subject->name);
 }
 
 static int parse_place(struct run *run, struct subject *subject, struct err *err)
@@ -82,19 +84,20 @@ static int parse_place(struct run *run, struct subject *subject, struct err *err
 	/* A folder of this machine, as one types it. */
 	if (text[0] == '.' || text[0] == '/' || text[0] == '~') {
 		const char *home = getenv("HOME");
-		const char *path = text[0] == '~' ? arena_printf(arena, "%s%s", home ? home : "", text + 1) : text;
+		const char *path =
+			text[0] == '~' ? arena_printf(arena, "%s%s", home ? home : "", text + 1) : text;
 		if (!realpath(path, here))
 			return err_errno(err, "%s", text);
 		text = arena_printf(arena, "local://%s", here);
 	}
-	return place_parse(arena, slice_of(text), (struct origin){ 0 }, &subject->place, err);
+	return place_parse(arena, slice_of(text), (struct origin){0}, &subject->place, err);
 }
 
 static int parse_subject(struct run *run, const char *name, struct subject *subject, struct err *err)
 {
 	const struct project *project = run->engine->project;
 
-	*subject = (struct subject){ .name = name, .beside_fd = -1 };
+	*subject = (struct subject){.name = name, .beside_fd = -1};
 	if (strncmp(name, "release:", 8) == 0)
 		return parse_release(run, subject, slice_of(name + 8), err);
 	if (project && (subject->environment = project_environment(project, name)))
@@ -103,11 +106,13 @@ static int parse_subject(struct run *run, const char *name, struct subject *subj
 		return parse_place(run, subject, err);
 	if (project)
 		return project_find_environment(project, name, &subject->environment, err);
-	err_set(err, ERR_NOT_FOUND, "%s is no place, and without a %s there are no environments", name, PROJECT_FILE);
+	err_set(err, ERR_NOT_FOUND, "%s is no place, and without a %s there are no environments", name,
+		PROJECT_FILE);
 	return err_hint(err, "name a place as for scp: `lockstep diff deploy@%s:/var/www/shop …`", name);
 }
 
-static void add_item(struct run *run, struct subject *subject, const char *label, const char *key, const char *group)
+static void add_item(struct run *run, struct subject *subject, const char *label, const char *key,
+		     const char *group)
 {
 	run->out->items[run->out->count++] = (struct observed){
 		.environment = subject->name,
@@ -115,7 +120,7 @@ static void add_item(struct run *run, struct subject *subject, const char *label
 		.key = key,
 		.group = group,
 		.fd = -1,
-		.applied = { .release = "", .config = "", .commit = "", .by = "", .deployment = "" },
+		.applied = {.release = "", .config = "", .commit = "", .by = "", .deployment = ""},
 		.of = subject->environment,
 	};
 	subject->count++;
@@ -146,12 +151,14 @@ static int parse_subjects(struct run *run, struct err *err)
 		if (subject->environment)
 			for (size_t s = 0; s < subject->environment->servers.count; s++) {
 				const struct server *server = &subject->environment->servers.items[s];
-				add_item(run, subject, server_label(arena, server), server_key(arena, server), server->group);
+				add_item(run, subject, server_label(arena, server), server_key(arena, server),
+					 server->group);
 			}
 		else if (subject->is_release)
 			add_item(run, subject, subject->name, subject->name, NULL);
 		else
-			add_item(run, subject, place_label(arena, &subject->place), place_key(arena, &subject->place), NULL);
+			add_item(run, subject, place_label(arena, &subject->place),
+				 place_key(arena, &subject->place), NULL);
 	}
 	return 0;
 }
@@ -173,7 +180,8 @@ static int check_only(const struct observe_request *request, struct err *err)
 		if (dimension_known(request->only[i], &nearest))
 			continue;
 		err_set(err, ERR_USER, "%s is no dimension", request->only[i]);
-		return nearest ? err_hint(err, "did you mean %s? `lockstep help facts` lists them all", nearest)
+		return nearest ? err_hint(err, "did you mean %s? `lockstep help facts` lists them all",
+					  nearest)
 			       : err_hint(err, "`lockstep help facts` lists them all");
 	}
 	return 0;
@@ -198,16 +206,20 @@ static void configurations_finish(struct run *run)
 		struct err err = ERR_INIT;
 		if (!subject->configuration || configuration_finish(subject->configuration, &err) == 0)
 			continue;
-		event_note(&run->engine->events, "warn", "%s: its configuration cannot be read: %s", subject->name, err.text);
+		event_note(&run->engine->events, "warn", "%s: its configuration cannot be read: %s",
+			   subject->name, err.text);
 		configuration_close(subject->configuration);
 		subject->configuration = NULL;
 	}
 }
 
-static struct text_list texts_of(const struct str_list *list) { return (struct text_list){ list->items, list->count }; }
+static struct text_list texts_of(const struct str_list *list)
+{
+	return (struct text_list){list->items, list->count};
+}
 
-static void order_of_environment(struct run *run, const struct environment *environment, const struct server *server,
-				 struct probe_order *order)
+static void order_of_environment(struct run *run, const struct environment *environment,
+				 const struct server *server, struct probe_order *order)
 {
 	struct arena *arena = &run->engine->arena;
 	const struct delivery *delivery = &environment->delivery;
@@ -216,14 +228,15 @@ static void order_of_environment(struct run *run, const struct environment *envi
 	size_t reload_count = 0, rendered_count = 0;
 
 	for (size_t i = 0; i < delivery->reload.count; i++)
-		if (server_in_group(server, delivery->reload.items[i].group) && delivery->reload.items[i].subject)
+		if (server_in_group(server, delivery->reload.items[i].group) &&
+		    delivery->reload.items[i].subject)
 			reloads[reload_count++] = delivery->reload.items[i].text;
 	for (size_t i = 0; i < environment->files.count; i++)
 		if (environment->files.items[i].path)
 			rendered[rendered_count++] = environment->files.items[i].path;
 	order->user = delivery->user;
-	order->reloads = (struct text_list){ reloads, reload_count };
-	order->rendered = (struct text_list){ rendered, rendered_count };
+	order->reloads = (struct text_list){reloads, reload_count};
+	order->rendered = (struct text_list){rendered, rendered_count};
 	order->generated = texts_of(&delivery->generated);
 	order->paths = texts_of(&environment->parity.looks.paths);
 	order->env_files = texts_of(&environment->parity.looks.env_files);
@@ -233,16 +246,17 @@ static void order_of_environment(struct run *run, const struct environment *envi
 	for (size_t i = 0; i < environment->parity.names.count; i++)
 		if (!environment->parity.names.items[i].late)
 			names[name_count++] = environment->parity.names.items[i].text;
-	order->names = (struct text_list){ names, name_count };
+	order->names = (struct text_list){names, name_count};
 }
 
 static struct probe_order order_of(struct run *run, struct subject *subject, size_t server)
 {
-	static const char *const usual[] = { ".env" };
-	struct probe_order order = { .env_files = { usual, 1 } };
+	static const char *const usual[] = {".env"};
+	struct probe_order order = {.env_files = {usual, 1}};
 
 	if (subject->environment)
-		order_of_environment(run, subject->environment, &subject->environment->servers.items[server], &order);
+		order_of_environment(run, subject->environment, &subject->environment->servers.items[server],
+				     &order);
 	memcpy(order.run_key, run->out->run_key, sizeof(order.run_key));
 	if (run->has_keys && subject->environment) {
 		struct digest key;
@@ -265,14 +279,15 @@ static int put_bytes(void *context, struct slice bytes, struct err *err)
 }
 
 /* What nobody looked at is said, dimension by dimension: a gap must never look like "missing". */
-static int put_gaps(const struct run *run, struct fact_list *list, bool of_server, bool beside, const char *why,
-		    struct err *err)
+static int put_gaps(const struct run *run, struct fact_list *list, bool of_server, bool beside,
+		    const char *why, struct err *err)
 {
 	const struct dimension *dimension;
 
 	for (size_t i = 0; (dimension = dimension_at(i)); i++) {
 		char key[64];
-		if (!is_wanted(run->request, dimension->name) || (dimension->of_server ? !of_server : !beside))
+		if (!is_wanted(run->request, dimension->name) ||
+		    (dimension->of_server ? !of_server : !beside))
 			continue;
 		snprintf(key, sizeof(key), "%s/", dimension->name);
 		if (fact_add(list, slice_of(key), FACT_NOT_CHECKED, slice_of(why), err))
@@ -284,7 +299,7 @@ static int put_gaps(const struct run *run, struct fact_list *list, bool of_serve
 static int write_list(struct fact_list *list, int *fd_out, struct err *err)
 {
 	AUTO(close_fd) int fd = -1;
-	AUTO(fact_writer_free) struct fact_writer writer = { 0 };
+	AUTO(fact_writer_free) struct fact_writer writer = {0};
 
 	if (temp_file(&fd, err))
 		return -1;
@@ -296,7 +311,8 @@ static int write_list(struct fact_list *list, int *fd_out, struct err *err)
 }
 
 /* `seen_fd`: what its agent saw; -1: nothing. */
-static int merge_item(struct run *run, struct subject *subject, struct observed *item, int seen_fd, struct err *err)
+static int merge_item(struct run *run, struct subject *subject, struct observed *item, int seen_fd,
+		      struct err *err)
 {
 	AUTO(fact_list_free) struct fact_list gaps = FACT_LIST_INIT(GAPS_BYTES_MAX);
 	AUTO(close_fd) int gaps_fd = -1, fd = -1;
@@ -311,7 +327,7 @@ static int merge_item(struct run *run, struct subject *subject, struct observed 
 	if (subject->beside_fd >= 0)
 		readers[count++] = fact_reader_of_fd(subject->beside_fd);
 	readers[count++] = fact_reader_of_fd(gaps_fd);
-	AUTO(fact_writer_free) struct fact_writer writer = { 0 };
+	AUTO(fact_writer_free) struct fact_writer writer = {0};
 	fact_writer_init(&writer, put_bytes, &fd);
 	int result = fact_merge(readers, count, &writer, err) || fact_writer_end(&writer, err) ? -1 : 0;
 	for (size_t i = 0; i < count; i++)
@@ -331,7 +347,8 @@ static int observe_release(struct run *run, struct subject *subject, struct err 
 
 	if (store_load_manifest(run->engine->store, &subject->release, &arena, &manifest, err))
 		return err_wrap(err, "%s", subject->name);
-	if (manifest_facts(&manifest, &list, err) || put_gaps(run, &list, true, true, "a release has files only", err))
+	if (manifest_facts(&manifest, &list, err) ||
+	    put_gaps(run, &list, true, true, "a release has files only", err))
 		return err_wrap(err, "%s", subject->name);
 	AUTO(close_fd) int fd = -1;
 	if (write_list(&list, &fd, err))
@@ -347,11 +364,12 @@ int manifest_facts(const struct manifest *manifest, struct fact_list *list, stru
 	for (size_t i = 0; i < manifest->count; i++) {
 		const struct entry *entry = &manifest->entries[i];
 		char mode[8];
-		if (entry->type != ENTRY_FILE)
+		if (entry->type == ENTRY_LINK)
 			continue;
 		buf_clear(&key);
 		buf_printf(&key, "file/%.*s/content", SLICE_ARG(entry->path));
-		if (fact_add(list, buf_slice(&key), FACT_DIGEST, slice_make(entry->digest.bytes, DIGEST_LEN), err))
+		if (entry->type == ENTRY_FILE && fact_add(list, buf_slice(&key), FACT_DIGEST,
+							  slice_make(entry->digest.bytes, DIGEST_LEN), err))
 			return -1;
 		buf_clear(&key);
 		buf_printf(&key, "file/%.*s/mode", SLICE_ARG(entry->path));
@@ -377,7 +395,8 @@ static void pass_event(void *context, const struct target_event *event)
 		if (subject->is_release)
 			continue;
 		if (server < subject->count) {
-			event_note(&run->engine->events, "warn", "%s: %s", run->out->items[subject->first + server].label,
+			event_note(&run->engine->events, "warn", "%s: %s",
+				   run->out->items[subject->first + server].label,
 				   arena_str(&arena, event->text));
 			return;
 		}
@@ -417,16 +436,18 @@ static int ask_servers(struct run *run, struct err *err)
 	for (size_t i = 0; i < run->count; i++) {
 		struct subject *subject = &run->subjects[i];
 		for (size_t s = 0; s < subject->count && !subject->is_release; s++)
-			addresses[count++] = subject->environment
-						     ? server_address(&subject->environment->servers.items[s])
-						     : (struct place_address){ subject->place.kind,
-									       subject->place.user,
-									       subject->place.host,
-									       (uint16_t)subject->place.port,
-									       subject->place.path ? subject->place.path : ".",
-									       subject->place.text };
+			addresses[count++] =
+				subject->environment
+					? server_address(&subject->environment->servers.items[s])
+					: (struct place_address){subject->place.kind,
+								 subject->place.user,
+								 subject->place.host,
+								 (uint16_t)subject->place.port,
+								 subject->place.path ? subject->place.path
+										     : ".",
+								 subject->place.text};
 	}
-	struct fleet_options options = { .observe = true, .handle_signals = true, .events = { pass_event, run } };
+	struct fleet_options options = {.observe = true, .handle_signals = true, .events = {pass_event, run}};
 	bool asks = count && dimension_total;
 	if (asks && fleet_begin(addresses, count, &options, &fleet, err))
 		return -1;
@@ -442,9 +463,10 @@ static int ask_servers(struct run *run, struct err *err)
 			err_clear(&unreachable);
 		count = 0;
 		for (size_t i = 0; i < run->count; i++)
-			for (size_t s = 0; s < run->subjects[i].count && !run->subjects[i].is_release; s++, count++) {
+			for (size_t s = 0; s < run->subjects[i].count && !run->subjects[i].is_release;
+			     s++, count++) {
 				orders[count] = order_of(run, &run->subjects[i], s);
-				orders[count].only = (struct text_list){ dimensions, dimension_total };
+				orders[count].only = (struct text_list){dimensions, dimension_total};
 			}
 		if (fleet_probe(fleet, NULL, orders, &unreachable)) {
 			bool interrupted = unreachable.code == ERR_INTERRUPTED;
@@ -469,7 +491,8 @@ static int ask_servers(struct run *run, struct err *err)
 		for (size_t s = 0; s < subject->count && !subject->is_release; s++, count++) {
 			struct observed *item = &run->out->items[subject->first + s];
 			const struct err *failure = asks ? fleet_failure(fleet, count) : NULL;
-			const struct link_results *results = asks && !failure ? fleet_results(fleet, count) : NULL;
+			const struct link_results *results =
+				asks && !failure ? fleet_results(fleet, count) : NULL;
 			item->taken_ms = clock_wall_ms();
 			if (asks && fleet_state(fleet, count))
 				note_applied(arena, item, fleet_state(fleet, count));
@@ -482,11 +505,13 @@ static int ask_servers(struct run *run, struct err *err)
 	return 0;
 }
 
-int observe(struct engine *engine, const struct observe_request *request, struct observation *out, struct err *err)
+int observe(struct engine *engine, const struct observe_request *request, struct observation *out,
+	    struct err *err)
 {
-	AUTO(run_close) struct run run = { .engine = engine, .request = request, .out = out, .safe = safe_open() };
+	AUTO(run_close)
+	struct run run = {.engine = engine, .request = request, .out = out, .safe = safe_open()};
 
-	*out = (struct observation){ .arena = &engine->arena };
+	*out = (struct observation){.arena = &engine->arena};
 	random_bytes(out->run_key, sizeof(out->run_key));
 	if (check_only(request, err) || parse_subjects(&run, err))
 		return -1;

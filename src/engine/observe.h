@@ -12,10 +12,10 @@ struct observed {
 	const char *environment; /* its name; of a place without a project: as the user wrote it */
 	const char *label, *key; /* "deploy@web1:/var/www/shop"; canonical */
 	const char *group;
-	int fd;			 /* the snapshot, a file without a name; -1: none */
-	int64_t taken_ms;	 /* when; of an earlier run when `stale` */
+	int fd;		  /* the snapshot, a file without a name; -1: none */
+	int64_t taken_ms; /* when; of an earlier run when `stale` */
 	bool stale;
-	const char *why;	 /* not NULL: it could not be looked at */
+	const char *why; /* not NULL: it could not be looked at */
 	/* What lockstep put there last; release "" where that is not known. */
 	struct {
 		const char *release, *config, *commit, *by, *deployment;
@@ -31,7 +31,7 @@ struct observation {
 	const char **environments; /* in the order asked for */
 	size_t environment_count;
 	uint8_t run_key[DIGEST_LEN]; /* what values are fingerprinted with in it; a secret */
-	bool kept_keys; /* fingerprints in it may be kept */
+	bool kept_keys;		     /* fingerprints in it may be kept */
 };
 
 struct observe_request {

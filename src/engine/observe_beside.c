@@ -89,9 +89,9 @@ static void begin_look(struct beside *beside, const char *name, const struct dat
 		return;
 	}
 	beside->look_count++;
-	*look = (struct look){ .beside = beside, .facts = FACT_LIST_INIT(DATABASE_FACTS_BYTES_MAX) };
+	*look = (struct look){.beside = beside, .facts = FACT_LIST_INIT(DATABASE_FACTS_BYTES_MAX)};
 	look->via = beside->place;
-	look->spec = (struct database_spec){ .name = name, .address = *address };
+	look->spec = (struct database_spec){.name = name, .address = *address};
 	/* From the server, as the application reaches it: its localhost is the database's. */
 	if (beside->place.kind == PLACE_SSH)
 		look->spec.via = &look->via;
@@ -104,7 +104,7 @@ static struct slice value_of(void *context, const char *name)
 {
 	const struct config_value *value = config_set_get(context, slice_of(name));
 
-	return value && secret_present(value->value) ? secret_reveal(value->value) : (struct slice){ 0 };
+	return value && secret_present(value->value) ? secret_reveal(value->value) : (struct slice){0};
 }
 
 static struct slice entry_of(void *context, const char *name)
@@ -114,12 +114,12 @@ static struct slice entry_of(void *context, const char *name)
 	for (size_t i = 0; i < file->count; i++)
 		if (strcmp(file->items[i].name, name) == 0)
 			return secret_reveal(file->items[i].value);
-	return (struct slice){ 0 };
+	return (struct slice){0};
 }
 
 /* A text of the parity block with this environment's values, which stay in this arena. */
-static int fill(struct beside *beside, enum parity_text_kind kind, const struct parity_text *text, const char **out,
-		struct err *err)
+static int fill(struct beside *beside, enum parity_text_kind kind, const struct parity_text *text,
+		const char **out, struct err *err)
 {
 	const struct config_set *set = beside->configuration ? &beside->configuration->sets[0] : NULL;
 
@@ -128,7 +128,8 @@ static int fill(struct beside *beside, enum parity_text_kind kind, const struct 
 		return 0;
 	}
 	if (!set)
-		return err_set(err, ERR_NOT_FOUND, "its value stands in the configuration, which cannot be read");
+		return err_set(err, ERR_NOT_FOUND,
+			       "its value stands in the configuration, which cannot be read");
 	return parity_text_fill(&beside->arena, kind, text, set, out, err);
 }
 
@@ -149,14 +150,16 @@ static void databases_of_project(struct beside *beside)
 	if (named->count)
 		return;
 	if (!beside->configuration) {
-		skip(beside, "db/", "where the database is stands in the configuration, which cannot be read");
+		skip(beside, "db/",
+		     "where the database is stands in the configuration, which cannot be read");
 		return;
 	}
 	struct config_set *set = &beside->configuration->sets[0];
 	if (database_address_from_variables(&beside->arena, value_of, set, &address))
 		begin_look(beside, "main", &address);
 	else
-		skip(beside, "db/", "no variable says where a database is; name it under `parity: databases:`");
+		skip(beside, "db/",
+		     "no variable says where a database is; name it under `parity: databases:`");
 }
 
 /* Of a place without a project: what its own .env says. */
@@ -164,8 +167,8 @@ static void databases_of_place(struct beside *beside)
 {
 	struct buf text = BUF_SECRET(READ_FILE_MAX);
 	struct diags diags = DIAGS_INIT(&beside->arena);
-	const struct dotenv_options options = { 0 };
-	struct dotenv_file file = { 0 };
+	const struct dotenv_options options = {0};
+	struct dotenv_file file = {0};
 	struct database_address address;
 	struct err err = ERR_INIT;
 	const char *found = NULL;
@@ -174,7 +177,8 @@ static void databases_of_place(struct beside *beside)
 		skip(beside, "db/", err.text);
 	else if (!found)
 		skip(beside, "db/", "there is no .env on it that says where a database is");
-	else if (dotenv_parse(&beside->arena, beside->safe, found, buf_slice(&text), &options, &file, &diags) &&
+	else if (dotenv_parse(&beside->arena, beside->safe, found, buf_slice(&text), &options, &file,
+			      &diags) &&
 		 file.count == 0)
 		skip(beside, "db/", "its .env cannot be understood");
 	else if (database_address_from_variables(&beside->arena, entry_of, &file, &address))
@@ -236,7 +240,8 @@ static void add_own_host(struct beside *beside, struct texts *hosts, const char 
 /* An address of the application itself, whatever the variable is called. */
 static bool names_itself(const char *name)
 {
-	static const char *const usual[] = { "APP_URL", "SITE_URL", "BASE_URL", "PUBLIC_URL", "APP_HOST", "URL" };
+	static const char *const usual[] = {"APP_URL",	  "SITE_URL", "BASE_URL",
+					    "PUBLIC_URL", "APP_HOST", "URL"};
 
 	for (size_t i = 0; i < ARRAY_LEN(usual); i++)
 		if (strcmp(name, usual[i]) == 0)
@@ -251,12 +256,13 @@ static void plan_collect(struct beside *beside)
 	const struct config_set *set = beside->configuration ? &beside->configuration->sets[0] : NULL;
 	struct arena *arena = &beside->arena;
 	size_t most = parity->urls.count + 2;
-	struct texts urls = { ARENA_NEW_ARRAY(arena, most, const char *), 0 };
-	struct texts hosts = { ARENA_NEW_ARRAY(arena, most + environment->servers.count + 8, const char *), 0 };
-	struct texts names = { ARENA_NEW_ARRAY(arena, parity->names.count, const char *), 0 };
-	struct texts ports = { ARENA_NEW_ARRAY(arena, parity->ports.count, const char *), 0 };
+	struct texts urls = {ARENA_NEW_ARRAY(arena, most, const char *), 0};
+	struct texts hosts = {ARENA_NEW_ARRAY(arena, most + environment->servers.count + 8, const char *), 0};
+	struct texts names = {ARENA_NEW_ARRAY(arena, parity->names.count, const char *), 0};
+	struct texts ports = {ARENA_NEW_ARRAY(arena, parity->ports.count, const char *), 0};
 	size_t endpoint_count = 0;
-	struct collect_endpoint *endpoints = ARENA_NEW_ARRAY(arena, set ? set->count : 0, struct collect_endpoint);
+	struct collect_endpoint *endpoints =
+		ARENA_NEW_ARRAY(arena, set ? set->count : 0, struct collect_endpoint);
 
 	add_filled(beside, &urls, PARITY_URL, &parity->urls);
 	for (size_t i = 0; set && i < set->count; i++) {
@@ -281,17 +287,19 @@ static void plan_collect(struct beside *beside)
 		add_own_host(beside, &hosts, environment->servers.items[i].place.host);
 	add_filled(beside, &names, PARITY_NAME, &parity->names);
 	add_filled(beside, &ports, PARITY_PORT, &parity->ports);
-	struct collect_group *groups = ARENA_NEW_ARRAY(arena, environment->groups.count + 1, struct collect_group);
+	struct collect_group *groups =
+		ARENA_NEW_ARRAY(arena, environment->groups.count + 1, struct collect_group);
 	size_t group_count = 0;
 	for (size_t g = 0; g < environment->groups.count; g++) {
-		groups[group_count] = (struct collect_group){ environment->groups.items[g], 0 };
+		groups[group_count] = (struct collect_group){environment->groups.items[g], 0};
 		for (size_t i = 0; i < environment->servers.count; i++)
-			groups[group_count].servers += environment->servers.items[i].group &&
-						       strcmp(environment->servers.items[i].group, groups[group_count].name) == 0;
+			groups[group_count].servers +=
+				environment->servers.items[i].group &&
+				strcmp(environment->servers.items[i].group, groups[group_count].name) == 0;
 		group_count++;
 	}
 	if (group_count == 0)
-		groups[group_count++] = (struct collect_group){ "all", environment->servers.count };
+		groups[group_count++] = (struct collect_group){"all", environment->servers.count};
 	beside->collect = (struct collect_request){
 		.urls = urls.items,
 		.url_count = urls.count,
@@ -354,7 +362,8 @@ static void *work(void *context)
 		} else {
 			for (size_t i = 0; collectors[i]; i++)
 				if (wanted(beside->request, collectors[i]->dimension))
-					skip(beside, arena_printf(&beside->arena, "%s/", collectors[i]->dimension),
+					skip(beside,
+					     arena_printf(&beside->arena, "%s/", collectors[i]->dimension),
 					     beside->environment
 						     ? "its configuration cannot be read"
 						     : "no URL is known of it; a lockstep.yml says which");
@@ -373,8 +382,9 @@ static void *work(void *context)
 	return NULL;
 }
 
-void beside_begin(struct engine *engine, const struct observe_request *request, const struct environment *environment,
-		  const struct place *place, const struct configuration *configuration, struct beside **out)
+void beside_begin(struct engine *engine, const struct observe_request *request,
+		  const struct environment *environment, const struct place *place,
+		  const struct configuration *configuration, struct beside **out)
 {
 	struct beside *beside = mem_alloc(sizeof(*beside));
 
@@ -389,8 +399,12 @@ void beside_begin(struct engine *engine, const struct observe_request *request, 
 	if (environment)
 		beside->place = server_address(&environment->servers.items[0]);
 	else
-		beside->place = (struct place_address){ place->kind, place->user, place->host, (uint16_t)place->port,
-							place->path ? place->path : ".", place->text };
+		beside->place = (struct place_address){place->kind,
+						       place->user,
+						       place->host,
+						       (uint16_t)place->port,
+						       place->path ? place->path : ".",
+						       place->text};
 	beside->started = pthread_create(&beside->thread, NULL, work, beside) == 0;
 	if (!beside->started)
 		work(beside);
@@ -409,7 +423,10 @@ void beside_wait(struct beside *beside)
 	beside->note_count = 0;
 }
 
-struct fact_list *beside_facts(struct beside *beside) { return &beside->facts; }
+struct fact_list *beside_facts(struct beside *beside)
+{
+	return &beside->facts;
+}
 
 void beside_close(struct beside **beside)
 {

@@ -34,21 +34,24 @@ static int add_row(void *context, const struct compare_row *row, struct err *err
 		if (cell->fact)
 			fact_put_value(&text, cell->fact);
 		else
-			buf_puts(&text, cell->state == CELL_NOT_CHECKED ? (cell->why ? cell->why : "not checked") : "missing");
-		json_array_append_new(cells, json_pack("{s:s, s:n, s:o, s:s}", "environment", rows->input->environments[e],
-						       "server", "text", json_text(buf_slice(&text)), "state",
+			buf_puts(&text, cell->state == CELL_NOT_CHECKED
+						? (cell->why ? cell->why : "not checked")
+						: "missing");
+		json_array_append_new(cells, json_pack("{s:s, s:n, s:o, s:s}", "environment",
+						       rows->input->environments[e], "server", "text",
+						       json_text(buf_slice(&text)), "state",
 						       cell_state_name(cell->state)));
 	}
-	json_array_append_new(rows->list, json_pack("{s:o, s:s, s:b, s:o}", "key", json_text(row->key), "state",
-						    cell_state_name(row->state), "evidence", row->is_evidence, "cells",
-						    cells));
+	json_array_append_new(rows->list, json_pack("{s:o, s:s, s:b, s:o}", "key", json_text(row->key),
+						    "state", cell_state_name(row->state), "evidence",
+						    row->is_evidence, "cells", cells));
 	return 0;
 }
 
 static int put_rows(struct matrix *matrix, json_t *out, struct err *err)
 {
 	struct compare_totals totals;
-	struct rows rows = { .input = &matrix->input, .list = json_array() };
+	struct rows rows = {.input = &matrix->input, .list = json_array()};
 
 	matrix_rewind(matrix);
 	json_object_set_new(out, "rows", rows.list);
@@ -75,19 +78,21 @@ static int compare(struct engine *engine, const struct parity_request *request, 
 		   json_t **out, struct err *err)
 {
 	const char *run = NULL;
-	AUTO(matrix_close) struct matrix matrix = { 0 };
-	struct findings findings = { 0 };
+	AUTO(matrix_close) struct matrix matrix = {0};
+	struct findings findings = {0};
 	struct pending pending;
 
-	if (matrix_open(engine, request, &matrix, err) || findings_gather(&engine->arena, &matrix.input, &findings, err))
+	if (matrix_open(engine, request, &matrix, err) ||
+	    findings_gather(&engine->arena, &matrix.input, &findings, err))
 		return -1;
-	if (engine->project && parity_history_keep(engine, kind, subjects_text(engine, request), request, &matrix.seen,
-						   &findings, &run, err))
+	if (engine->project && parity_history_keep(engine, kind, subjects_text(engine, request), request,
+						   &matrix.seen, &findings, &run, err))
 		return -1;
 	parity_pending_open(engine, matrix.input.environments[matrix.input.reference], &pending);
 	findings_rank(&engine->arena, &findings, &pending, matrix.input.now_ms);
-	*out = parity_result(engine, parity_run_kind_name(kind), matrix.input.environments[matrix.input.reference],
-			      matrix.input.now_ms, &matrix.seen, &findings);
+	*out = parity_result(engine, parity_run_kind_name(kind),
+			     matrix.input.environments[matrix.input.reference], matrix.input.now_ms,
+			     &matrix.seen, &findings);
 	json_object_set_new(*out, "run", json_cstr(run));
 	if (request->all && put_rows(&matrix, *out, err))
 		return -1;
@@ -108,12 +113,13 @@ int parity_matrix(struct engine *engine, const struct parity_request *request, j
 {
 	struct parity_request all;
 
-	return matrix_all(engine, request, &all, err) ? -1 : compare(engine, &all, PARITY_RUN_PARITY, out, err);
+	return matrix_all(engine, request, &all, err) ? -1
+						      : compare(engine, &all, PARITY_RUN_PARITY, out, err);
 }
 
 int parity_facts(struct engine *engine, const struct parity_request *request, json_t **out, struct err *err)
 {
-	AUTO(observation_close) struct observation seen = { 0 };
+	AUTO(observation_close) struct observation seen = {0};
 	struct observe_request look = {
 		.subjects = request->subjects,
 		.count = request->count,
@@ -134,16 +140,18 @@ int parity_facts(struct engine *engine, const struct parity_request *request, js
 		json_t *facts = json_array();
 		struct fact fact;
 		int got;
-		json_array_append_new(servers, json_pack("{s:o, s:o, s:o, s:o}", "server",
-							 json_text(slice_of(seen.items[i].label)), "environment",
-							 json_text(slice_of(seen.items[i].environment)), "why",
-							 text_or_null(seen.items[i].why), "facts", facts));
+		json_array_append_new(servers,
+				      json_pack("{s:o, s:o, s:o, s:o}", "server",
+						json_text(slice_of(seen.items[i].label)), "environment",
+						json_text(slice_of(seen.items[i].environment)), "why",
+						text_or_null(seen.items[i].why), "facts", facts));
 		while ((got = fact_next(reader, &fact, err)) > 0) {
 			AUTO(buf_free) struct buf text = BUF_INIT(FACT_VALUE_MAX * 4);
 			fact_put_value(&text, &fact);
-			json_array_append_new(facts, json_pack("{s:o, s:s, s:o, s:b}", "key", json_text(fact.key), "kind",
-							       fact_kind_name(fact.kind), "value",
-							       json_text(buf_slice(&text)), "evidence", fact.evidence));
+			json_array_append_new(
+				facts, json_pack("{s:o, s:s, s:o, s:b}", "key", json_text(fact.key), "kind",
+						 fact_kind_name(fact.kind), "value",
+						 json_text(buf_slice(&text)), "evidence", fact.evidence));
 			if (json_array_size(facts) >= ROWS_MAX)
 				break;
 		}
@@ -175,16 +183,18 @@ static bool comes_with_deployment(const struct environment *environment, const s
 int parity_between(struct engine *engine, const struct environment *environment, const char *with,
 		   struct parity_evidence *out, struct err *err)
 {
-	AUTO(matrix_close) struct matrix matrix = { 0 };
-	const char *const subjects[] = { with, environment->name };
-	const struct parity_request request = { .subjects = subjects, .count = 2, .reference = environment->name };
-	struct findings findings = { 0 };
+	AUTO(matrix_close) struct matrix matrix = {0};
+	const char *const subjects[] = {with, environment->name};
+	const struct parity_request request = {
+		.subjects = subjects, .count = 2, .reference = environment->name};
+	struct findings findings = {0};
 	struct arena *arena = &engine->arena;
 	const char *run;
 
-	if (matrix_open(engine, &request, &matrix, err) || findings_gather(arena, &matrix.input, &findings, err) ||
-	    parity_history_keep(engine, PARITY_RUN_DIFF, subjects_text(engine, &request), &request, &matrix.seen, &findings,
-				&run, err))
+	if (matrix_open(engine, &request, &matrix, err) ||
+	    findings_gather(arena, &matrix.input, &findings, err) ||
+	    parity_history_keep(engine, PARITY_RUN_DIFF, subjects_text(engine, &request), &request,
+				&matrix.seen, &findings, &run, err))
 		return -1;
 	*out = (struct parity_evidence){
 		.findings = ARENA_NEW_ARRAY(arena, findings.count, struct gate_finding),

@@ -19,14 +19,17 @@ struct parity_request {
 };
 
 /* Environments, servers, places, releases beside each other. "exit" is 9 with findings. */
-int parity_diff(struct engine *engine, const struct parity_request *request, json_t **out, struct err *err) CHECKED;
+int parity_diff(struct engine *engine, const struct parity_request *request, json_t **out,
+		struct err *err) CHECKED;
 /* All environments with rules and rank; kept in the history of this machine. */
-int parity_matrix(struct engine *engine, const struct parity_request *request, json_t **out, struct err *err) CHECKED;
+int parity_matrix(struct engine *engine, const struct parity_request *request, json_t **out,
+		  struct err *err) CHECKED;
 /* One environment: declared / last applied by us / seen now. */
-int parity_drift(struct engine *engine, const char *environment, const struct parity_request *request, json_t **out,
-		 struct err *err) CHECKED;
+int parity_drift(struct engine *engine, const char *environment, const struct parity_request *request,
+		 json_t **out, struct err *err) CHECKED;
 /* The facts of one subject, in key order. */
-int parity_facts(struct engine *engine, const struct parity_request *request, json_t **out, struct err *err) CHECKED;
+int parity_facts(struct engine *engine, const struct parity_request *request, json_t **out,
+		 struct err *err) CHECKED;
 
 /* For the gate: what stands between two environments now that the next deployment would not
  * bring itself. Files of the release, variables lockstep renders, and what migrations add to

@@ -25,10 +25,11 @@ static int find(struct engine *engine, const char *id, struct subject *out, stru
 {
 	AUTO(json_free) json_t *cells = NULL;
 
-	*out = (struct subject){ 0 };
+	*out = (struct subject){0};
 	if (parity_finding_find(engine->home.db, &engine->arena, engine->project->name, id, &out->row, err)) {
 		if (err->code == ERR_NOT_FOUND)
-			err_hint(err, "`lockstep parity` and `lockstep drift ENV` list findings and their ids");
+			err_hint(err,
+				 "`lockstep parity` and `lockstep drift ENV` list findings and their ids");
 		return -1;
 	}
 	if (strncmp(out->row.scope, "drift ", 6) != 0)
@@ -63,27 +64,29 @@ static int write_below(int dir_fd, const char *side, const char *path, struct sl
 /* The difference as git writes it, so that `git apply` takes it. */
 static int run_diff(const char *dir, struct buf *out, struct err *err)
 {
-	const char *const argv[] = { "git",	   "-c",	   "core.autocrlf=false", "diff",
-				     "--no-index", "--no-prefix", "--no-color",		  "--no-ext-diff",
-				     "a",	   "b",		   NULL };
-	const struct child_spec spec = { .argv = argv, .dir = dir, .stdin_fd = -1, .stdout_fd = CHILD_PIPE, .stderr_fd = -1 };
+	const char *const argv[] = {"git",	   "-c",	 "core.autocrlf=false", "diff", "--no-index",
+				    "--no-prefix", "--no-color", "--no-ext-diff",	"a",	"b",
+				    NULL};
+	const struct child_spec spec = {
+		.argv = argv, .dir = dir, .stdin_fd = -1, .stdout_fd = CHILD_PIPE, .stderr_fd = -1};
 	int status = 0;
 
-	if (child_run(&spec, (struct slice){ 0 }, out, NULL, DIFF_TIMEOUT_MS, &status, err))
+	if (child_run(&spec, (struct slice){0}, out, NULL, DIFF_TIMEOUT_MS, &status, err))
 		return -1;
 	return status > 1 ? err_set(err, ERR_INTERNAL, "git diff ended with status %d", status) : 0;
 }
 
-static int released_content(struct engine *engine, const struct subject *subject, struct slice path, struct slice *out,
-			    struct err *err)
+static int released_content(struct engine *engine, const struct subject *subject, struct slice path,
+			    struct slice *out, struct err *err)
 {
 	struct manifest manifest;
 	struct seen_place seen;
 	struct digest release;
 	bool found = false;
 
-	if (seen_place_find(engine->home.db, &engine->arena, engine->project->name, subject->environment->name,
-			    server_key(&engine->arena, subject->server), &found, &seen, err))
+	if (seen_place_find(engine->home.db, &engine->arena, engine->project->name,
+			    subject->environment->name, server_key(&engine->arena, subject->server), &found,
+			    &seen, err))
 		return -1;
 	if (!found || !seen.release || !digest_from_hex(slice_of(seen.release), &release)) {
 		err_set(err, ERR_NOT_FOUND, "this machine does not know what is live there");
@@ -92,12 +95,14 @@ static int released_content(struct engine *engine, const struct subject *subject
 	if (store_load_manifest(engine->store, &release, &engine->arena, &manifest, err))
 		return -1;
 	const struct entry *entry = manifest_find(&manifest, path);
-	*out = (struct slice){ "", 0 };
-	return entry ? store_load_object(engine->store, &entry->digest, READ_FILE_MAX, &engine->arena, out, err) : 0;
+	*out = (struct slice){"", 0};
+	return entry ? store_load_object(engine->store, &entry->digest, READ_FILE_MAX, &engine->arena, out,
+					 err)
+		     : 0;
 }
 
-static int make_patch(struct engine *engine, const struct subject *subject, const char *path, struct buf *patch,
-		      struct err *err)
+static int make_patch(struct engine *engine, const struct subject *subject, const char *path,
+		      struct buf *patch, struct err *err)
 {
 	char dir[] = "/tmp/lockstep-accept-XXXXXX";
 	struct buf now = BUF_INIT(READ_FILE_MAX);
@@ -112,9 +117,11 @@ static int make_patch(struct engine *engine, const struct subject *subject, cons
 	if (result == 0)
 		result = target_read_file(&engine->arena, &address, path, &found, &now, err);
 	if (result == 0)
-		result = before.len || !found ? write_below(dir_fd, "a", path, before, err) : dir_make_at(dir_fd, "a", 0700, err);
+		result = before.len || !found ? write_below(dir_fd, "a", path, before, err)
+					      : dir_make_at(dir_fd, "a", 0700, err);
 	if (result == 0)
-		result = found ? write_below(dir_fd, "b", path, buf_slice(&now), err) : dir_make_at(dir_fd, "b", 0700, err);
+		result = found ? write_below(dir_fd, "b", path, buf_slice(&now), err)
+			       : dir_make_at(dir_fd, "b", 0700, err);
 	if (result == 0)
 		result = run_diff(dir, patch, err);
 	struct err left = ERR_INIT;
@@ -162,26 +169,30 @@ int parity_accept(struct engine *engine, const char *finding, json_t **out, stru
 	const char *kind = "rule", *how;
 
 	if (subject.row.kind == FINDING_NOT_DEPLOYED) {
-		return err_set(err, ERR_USER, "%s says it already: it waits to be deployed to %s", PROJECT_FILE,
-			       subject.environment ? subject.environment->name : "it");
+		return err_set(err, ERR_USER, "%s says it already: it waits to be deployed to %s",
+			       PROJECT_FILE, subject.environment ? subject.environment->name : "it");
 	} else if (content && subject.server && subject.row.kind == FINDING_HAND_CHANGE &&
 		   !is_rendered(subject.environment, path)) {
 		if (make_patch(engine, &subject, path, &text, err))
 			return err_wrap(err, "%s", path);
 		kind = "patch";
-		how = text.len ? "apply it with `git apply`, commit, and deploy: then every environment says it"
+		how = text.len ? "apply it with `git apply`, commit, and deploy: then every environment says "
+				 "it"
 			       : "the server shows what was released again: there is nothing to accept";
 	} else if (slice_is(fact_dimension(key), "env")) {
 		struct slice name = fact_subject(key);
-		buf_printf(&text, "environments:\n  %s:\n    values:\n      %.*s: \"\"   # the value it has there\n",
+		buf_printf(&text,
+			   "environments:\n  %s:\n    values:\n      %.*s: \"\"   # the value it has there\n",
 			   subject.environment ? subject.environment->name : "ENV", SLICE_ARG(name));
-		how = "put the value into lockstep.yml, or with `lockstep secret set` when it is a secret, and deploy";
+		how = "put the value into lockstep.yml, or with `lockstep secret set` when it is a secret, "
+		      "and deploy";
 	} else {
 		put_rule(engine, &subject.row, &text);
-		how = "put the rule into lockstep.yml with a reason, or keep it on this machine with `lockstep allow add`";
+		how = "put the rule into lockstep.yml with a reason, or keep it on this machine with "
+		      "`lockstep allow add`";
 	}
-	*out = json_pack("{s:s, s:o, s:o, s:s}", "finding", subject.row.id, kind, json_text(buf_slice(&text)), "key",
-			 json_text(key), "how", how);
+	*out = json_pack("{s:s, s:o, s:o, s:s}", "finding", subject.row.id, kind, json_text(buf_slice(&text)),
+			 "key", json_text(key), "how", how);
 	return 0;
 }
 
@@ -202,17 +213,30 @@ int parity_revert(struct engine *engine, const struct revert_request *request, j
 
 	if (find(engine, request->finding, &subject, err))
 		return -1;
+	if (!subject.environment && is_deployed(slice_of(subject.row.key))) {
+		err_set(err, ERR_USER,
+			"%s differs between environments, and which of them is wrong is not said",
+			subject.row.key);
+		return err_hint(err, "`lockstep drift ENV` tells what was changed on its servers since the "
+				     "last deployment, and its "
+				     "findings can be put back");
+	}
 	if (!subject.environment || !is_deployed(slice_of(subject.row.key))) {
-		err_set(err, ERR_USER, "%s is nothing that lockstep put there, so it cannot put it back", subject.row.key);
-		return err_hint(err, "%s", slice_is(fact_dimension(slice_of(subject.row.key)), "db")
-						   ? "a schema is put back by a migration"
-						   : "put it back where it is managed, or say that it may differ with `lockstep allow add`");
+		err_set(err, ERR_USER, "%s is nothing that lockstep put there, so it cannot put it back",
+			subject.row.key);
+		return err_hint(err, "%s",
+				slice_is(fact_dimension(slice_of(subject.row.key)), "db")
+					? "a schema is put back by a migration"
+					: "put it back where it is managed, or say that it may differ with "
+					  "`lockstep allow add`");
 	}
 	if (seen_place_find(engine->home.db, &engine->arena, engine->project->name, subject.environment->name,
-			    server_key(&engine->arena, &subject.environment->servers.items[0]), &found, &seen, err))
+			    server_key(&engine->arena, &subject.environment->servers.items[0]), &found, &seen,
+			    err))
 		return -1;
 	if (!found || !seen.deployment) {
-		err_set(err, ERR_NOT_FOUND, "this machine does not know which deployment is live in %s", subject.environment->name);
+		err_set(err, ERR_NOT_FOUND, "this machine does not know which deployment is live in %s",
+			subject.environment->name);
 		return err_hint(err, "`lockstep status` looks");
 	}
 	const struct deploy_request rollback = {

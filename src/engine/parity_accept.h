@@ -16,4 +16,5 @@ struct revert_request {
 /* Puts what was deployed last on the servers again, every file hashed and healed: a
  * deployment of its own, in the log. Only of what lockstep deployed; of anything else err
  * says what a person can do. */
-int parity_revert(struct engine *engine, const struct revert_request *request, json_t **out, struct err *err) CHECKED;
+int parity_revert(struct engine *engine, const struct revert_request *request, json_t **out,
+		  struct err *err) CHECKED;

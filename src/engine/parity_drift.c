@@ -38,7 +38,7 @@ static int put_bytes(void *context, struct slice bytes, struct err *err)
 static int write_side(struct fact_list *list, int *fd_out, struct err *err)
 {
 	AUTO(close_fd) int fd = -1;
-	AUTO(fact_writer_free) struct fact_writer writer = { 0 };
+	AUTO(fact_writer_free) struct fact_writer writer = {0};
 
 	if (temp_file(&fd, err))
 		return -1;
@@ -80,7 +80,7 @@ static void add_totals(struct compare_totals *sum, const struct compare_totals *
 /* --- two sides ------------------------------------------------------------------------- */
 
 struct sides {
-	const char *names[2]; /* "deployed", "now" */
+	const char *names[2]; /* "deployed", the environment's */
 	int fds[2];	      /* borrowed */
 	bool (*wanted)(void *context, struct slice key);
 	enum finding_kind kind;
@@ -107,7 +107,7 @@ static int compare_sides(struct drift *drift, const struct sides *sides, struct 
 {
 	struct arena *arena = &drift->engine->arena;
 	struct compare_column columns[2];
-	struct findings found = { 0 };
+	struct findings found = {0};
 
 	for (size_t i = 0; i < 2; i++)
 		columns[i] = (struct compare_column){
@@ -138,22 +138,29 @@ static int compare_sides(struct drift *drift, const struct sides *sides, struct 
 			continue;
 		struct finding *finding = add_finding(drift, &found.items[i]);
 		finding->kind = sides->kind;
+		struct finding_cell *cells = ARENA_NEW_ARRAY(arena, finding->cell_count, struct finding_cell);
+		for (size_t c = 0; c < finding->cell_count; c++) {
+			cells[c] = finding->cells[c];
+			cells[c].server = sides->server;
+		}
+		finding->cells = cells;
 		if (!*finding->cause)
 			finding->cause = sides->cause;
 		finding->text = arena_printf(arena, "%s: %s", sides->server,
 					     sides->kind == FINDING_HAND_CHANGE
 						     ? "somebody changed it after the last deployment"
 						     : "it was changed in the project and not deployed yet");
-		finding->advice =
-			sides->kind == FINDING_HAND_CHANGE
-				? NULL
-				: arena_printf(arena, "`lockstep deploy %s` brings it there", drift->environment->name);
+		finding->advice = sides->kind == FINDING_HAND_CHANGE
+					  ? NULL
+					  : arena_printf(arena, "`lockstep deploy %s` brings it there",
+							 drift->environment->name);
 		finding_name(finding, sides->server);
 		if (!finding->advice)
-			finding->advice = arena_printf(arena,
-						       "`lockstep revert %s` puts it back; `lockstep accept %s` shows how the "
-						       "project would say it",
-						       finding->id, finding->id);
+			finding->advice = arena_printf(
+				arena,
+				"`lockstep revert %s` puts it back; `lockstep accept %s` shows how the "
+				"project would say it",
+				finding->id, finding->id);
 	}
 	return 0;
 }
@@ -171,14 +178,14 @@ static bool is_rendered(const struct environment *environment, struct slice path
 /* What a release says of its files, and who looked when. */
 static bool is_of_files(void *context, struct slice key)
 {
-	static const char *const wanted[] = { "content", "mode", "modified", "edited", "edited_by" };
+	static const char *const wanted[] = {"content", "mode", "modified", "edited", "edited_by"};
 	struct slice attribute = fact_attribute(key);
 
 	(void)context;
 	if (key.len && key.ptr[key.len - 1] == '/')
 		return slice_is(fact_dimension(key), "file");
 	if (!slice_is(fact_dimension(key), "file") || slice_starts_with(key, "file//") ||
-	    slice_starts_with(key, "file/shared/"))
+	    slice_starts_with(key, "file/shared/") || slice_starts_with(key, "file/./"))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
 		if (slice_is(attribute, wanted[i]))
@@ -205,12 +212,15 @@ static int add_what_is_not_released(struct drift *drift, const struct manifest *
 			shared = shared || slice_is(path, environment->delivery.shared_files.items[i]);
 		for (size_t i = 0; i < environment->delivery.shared_dirs.count; i++) {
 			const char *dir = environment->delivery.shared_dirs.items[i];
-			shared = shared || (slice_starts_with(path, dir) && (path.len == strlen(dir) || path.ptr[strlen(dir)] == '/'));
+			shared = shared || (slice_starts_with(path, dir) &&
+					    (path.len == strlen(dir) || path.ptr[strlen(dir)] == '/'));
 		}
 		const struct entry *entry = manifest_find(manifest, path);
-		bool differs_by_meaning = shared || is_rendered(environment, path) || (entry && entry->type == ENTRY_LINK);
+		bool differs_by_meaning =
+			shared || is_rendered(environment, path) || (entry && entry->type == ENTRY_LINK);
 		/* A secret file is compared by what its agent says of it, not by content. */
-		if ((differs_by_meaning || (fact.kind == FACT_HMAC && entry)) && fact_add_fact(list, &fact, err))
+		if ((differs_by_meaning || (fact.kind == FACT_HMAC && entry)) &&
+		    fact_add_fact(list, &fact, err))
 			return -1;
 	}
 	return got;
@@ -228,12 +238,15 @@ static int compare_files(struct drift *drift, const struct observed *item, struc
 	if (!digest_from_hex(slice_of(item->applied.release), &release)) {
 		drift->all.totals.not_checked++;
 		drift->all.totals.rows++;
-		event_note(&drift->engine->events, "warn", "%s: nothing that lockstep deployed is live there", item->label);
+		event_note(&drift->engine->events, "warn", "%s: nothing that lockstep deployed is live there",
+			   item->label);
 		return 0;
 	}
 	if (store_load_manifest(drift->engine->store, &release, &arena, &manifest, &missing)) {
 		if (fact_add(&list, SLICE("file/"), FACT_NOT_CHECKED,
-			     slice_of("its release is not in this machine's store; `lockstep promote` or `deploy` fetches it"), err))
+			     slice_of("its release is not in this machine's store; `lockstep promote` or "
+				      "`deploy` fetches it"),
+			     err))
 			return -1;
 	} else if (manifest_facts(&manifest, &list, err) ||
 		   add_what_is_not_released(drift, &manifest, item->fd, &list, err)) {
@@ -242,8 +255,8 @@ static int compare_files(struct drift *drift, const struct observed *item, struc
 	if (write_side(&list, &fd, err))
 		return -1;
 	const struct sides sides = {
-		.names = { "deployed", "now" },
-		.fds = { fd, item->fd },
+		.names = {"deployed", drift->environment->name},
+		.fds = {fd, item->fd},
 		.wanted = is_of_files,
 		.kind = FINDING_HAND_CHANGE,
 		.server = item->label,
@@ -260,7 +273,8 @@ static bool is_of_variables(void *context, struct slice key)
 
 	(void)context;
 	return slice_is(fact_dimension(key), "env") &&
-	       (slice_is(attribute, "present") || slice_is(attribute, "value") || key.ptr[key.len - 1] == '/');
+	       (slice_is(attribute, "present") || slice_is(attribute, "value") ||
+		key.ptr[key.len - 1] == '/');
 }
 
 /* Whether a rendered file of variables was edited on the server. */
@@ -273,7 +287,8 @@ static int env_edited(struct drift *drift, const struct observed *item, bool *ou
 	*out = false;
 	while ((got = fact_next(reader, &fact, err)) > 0)
 		if (fact.evidence && slice_is(fact_dimension(fact.key), "file") &&
-		    slice_is(fact_attribute(fact.key), "edited") && is_rendered(drift->environment, fact_subject(fact.key)))
+		    slice_is(fact_attribute(fact.key), "edited") &&
+		    is_rendered(drift->environment, fact_subject(fact.key)))
 			*out = true;
 	return got;
 }
@@ -299,15 +314,16 @@ static int compare_variables(struct drift *drift, const struct observed *item, s
 			return -1;
 		buf_clear(&key);
 		buf_printf(&key, "env/%s/value", set->values[i].name);
-		digest_hmac(slice_make(drift->seen.run_key, DIGEST_LEN), secret_reveal(set->values[i].value), &digest);
+		digest_hmac(slice_make(drift->seen.run_key, DIGEST_LEN), secret_reveal(set->values[i].value),
+			    &digest);
 		if (fact_add(&list, buf_slice(&key), FACT_HMAC, slice_make(digest.bytes, DIGEST_LEN), err))
 			return -1;
 	}
 	if (write_side(&list, &fd, err) || env_edited(drift, item, &edited, err))
 		return -1;
 	const struct sides sides = {
-		.names = { "declared", "now" },
-		.fds = { fd, item->fd },
+		.names = {"declared", drift->environment->name},
+		.fds = {fd, item->fd},
 		.wanted = is_of_variables,
 		.kind = edited ? FINDING_HAND_CHANGE : FINDING_NOT_DEPLOYED,
 		.server = item->label,
@@ -332,17 +348,18 @@ static int compare_schema(struct drift *drift, const struct observed *item, stru
 	char when[CLOCK_ISO_LEN + 1];
 
 	/* A deployment in between may have moved it. */
-	if (parity_history_last(drift->engine, item->environment, item->key, &fd, &taken, &unknown) || fd < 0 ||
-	    item->applied.at_ms > taken)
+	if (parity_history_last(drift->engine, item->environment, item->key, &fd, &taken, &unknown) ||
+	    fd < 0 || item->applied.at_ms > taken)
 		return 0;
 	clock_format_iso(taken, when);
 	const struct sides sides = {
-		.names = { "seen last", "now" },
-		.fds = { fd, item->fd },
+		.names = {"seen last", drift->environment->name},
+		.fds = {fd, item->fd},
 		.wanted = is_of_databases,
 		.kind = FINDING_HAND_CHANGE,
 		.server = item->label,
-		.cause = arena_printf(&drift->engine->arena, "changed after %s, with no deployment since", when),
+		.cause = arena_printf(&drift->engine->arena, "changed after %s, with no deployment since",
+				      when),
 	};
 	return compare_sides(drift, &sides, err);
 }
@@ -372,9 +389,10 @@ static int compare_code(struct drift *drift, const struct observed *item, struct
 	}
 	drift->all.totals.drift++;
 	struct finding_cell *cells = ARENA_NEW_ARRAY(arena, 2, struct finding_cell);
-	cells[0] = (struct finding_cell){ "declared", item->label, arena_printf(arena, "%.12s (%s)", resolved.hash, ref),
-					  CELL_SAME };
-	cells[1] = (struct finding_cell){ "now", item->label, arena_printf(arena, "%.12s", item->applied.commit), CELL_DRIFT };
+	cells[0] = (struct finding_cell){"declared", item->label,
+					 arena_printf(arena, "%.12s (%s)", resolved.hash, ref), CELL_SAME};
+	cells[1] = (struct finding_cell){drift->environment->name, item->label,
+					 arena_printf(arena, "%.12s", item->applied.commit), CELL_DRIFT};
 	struct finding *finding = add_finding(
 		drift, &(struct finding){
 			       .kind = FINDING_NOT_DEPLOYED,
@@ -383,13 +401,15 @@ static int compare_code(struct drift *drift, const struct observed *item, struct
 			       .direction = FINDING_DIFFERS,
 			       .cells = cells,
 			       .cell_count = 2,
-			       .text = arena_printf(arena, "%s: %llu commits of %s are not deployed", item->label,
-						    (unsigned long long)behind, ref),
+			       .text = arena_printf(arena, "%s: %llu commits of %s are not deployed",
+						    item->label, (unsigned long long)behind, ref),
 			       .cause = "",
 			       .advice = drift->environment->promote_from.count
 						 ? arena_printf(arena, "`lockstep promote %s %s`",
-								drift->environment->promote_from.items[0], drift->environment->name)
-						 : arena_printf(arena, "`lockstep deploy %s`", drift->environment->name),
+								drift->environment->promote_from.items[0],
+								drift->environment->name)
+						 : arena_printf(arena, "`lockstep deploy %s`",
+								drift->environment->name),
 		       });
 	finding_name(finding, item->label);
 	return 0;
@@ -397,12 +417,14 @@ static int compare_code(struct drift *drift, const struct observed *item, struct
 
 /* --- all of it ----------------------------------------------------------------------------------- */
 
-static int compare_server(struct drift *drift, size_t server, const struct configuration *configuration, struct err *err)
+static int compare_server(struct drift *drift, size_t server, const struct configuration *configuration,
+			  struct err *err)
 {
 	const struct observed *item = &drift->seen.items[server];
 
 	if (item->why) {
-		event_note(&drift->engine->events, "warn", "%s was not looked at: %s", item->label, item->why);
+		event_note(&drift->engine->events, "warn", "%s was not looked at: %s", item->label,
+			   item->why);
 		drift->all.totals.rows++;
 		drift->all.totals.not_checked++;
 		return 0;
@@ -414,11 +436,11 @@ static int compare_server(struct drift *drift, size_t server, const struct confi
 	return server == 0 && (compare_schema(drift, item, err) || compare_code(drift, item, err)) ? -1 : 0;
 }
 
-int parity_drift(struct engine *engine, const char *environment, const struct parity_request *request, json_t **out,
-		 struct err *err)
+int parity_drift(struct engine *engine, const char *environment, const struct parity_request *request,
+		 json_t **out, struct err *err)
 {
-	AUTO(drift_close) struct drift drift = { .engine = engine, .now_ms = clock_wall_ms() };
-	AUTO(configuration_close) struct configuration configuration = { 0 };
+	AUTO(drift_close) struct drift drift = {.engine = engine, .now_ms = clock_wall_ms()};
+	AUTO(configuration_close) struct configuration configuration = {0};
 	struct err unread = ERR_INIT;
 	const char *run = NULL;
 	struct observe_request look = {
@@ -440,8 +462,8 @@ int parity_drift(struct engine *engine, const char *environment, const struct pa
 		if (compare_server(&drift, i, configured ? &configuration : NULL, err))
 			return -1;
 	drift.all.reference = "deployed";
-	if (parity_history_keep(engine, PARITY_RUN_DRIFT, arena_printf(&engine->arena, "drift %s", environment), request,
-				&drift.seen, &drift.all, &run, err))
+	if (parity_history_keep(engine, PARITY_RUN_DRIFT, environment, request, &drift.seen, &drift.all, &run,
+				err))
 		return -1;
 	findings_rank(&engine->arena, &drift.all, NULL, drift.now_ms);
 	*out = parity_result(engine, "drift", drift.all.reference, drift.now_ms, &drift.seen, &drift.all);

@@ -20,8 +20,8 @@ int parity_history_last(struct engine *engine, const char *environment, const ch
 	bool found = false;
 
 	*fd_out = -1;
-	if (parity_run_latest(engine->home.db, &engine->arena, engine->project->name, environment, environment, &found,
-			      &run, err))
+	if (parity_run_latest(engine->home.db, &engine->arena, engine->project->name, environment,
+			      environment, &found, &run, err))
 		return -1;
 	if (!found)
 		return 0;
@@ -47,7 +47,8 @@ void parity_history_stale(struct engine *engine, struct observation *seen)
 		int64_t taken = 0;
 		int fd = -1;
 		if (!item->why || !item->of ||
-		    parity_history_last(engine, item->environment, item->key, &fd, &taken, &unknown) || fd < 0)
+		    parity_history_last(engine, item->environment, item->key, &fd, &taken, &unknown) ||
+		    fd < 0)
 			continue;
 		close_fd(&item->fd);
 		item->fd = fd;
@@ -66,7 +67,7 @@ static int put_bytes(void *context, struct slice bytes, struct err *err)
 /* Evidence that tells who and when is kept; what is never twice the same is not. */
 static bool is_kept_evidence(struct slice key)
 {
-	static const char *const kept[] = { "kept", "modified", "edited", "edited_by", "upgraded" };
+	static const char *const kept[] = {"kept", "modified", "edited", "edited_by", "upgraded"};
 	struct slice attribute = fact_attribute(key);
 
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
@@ -80,7 +81,7 @@ static int settle(int from, int *fd_out, struct err *err)
 {
 	AUTO(close_fd) int fd = -1;
 	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(from);
-	AUTO(fact_writer_free) struct fact_writer writer = { 0 };
+	AUTO(fact_writer_free) struct fact_writer writer = {0};
 	struct fact fact;
 	int got;
 
@@ -155,12 +156,14 @@ static void tidy(struct engine *engine, int64_t now_ms)
 	size_t runs = 0, files = 0;
 	uint64_t bytes = 0;
 
-	if (parity_run_prune(engine->home.db, now_ms, PARITY_KEEP_DAYS, PARITY_KEEP_RUNS, &runs, &unimportant) == 0 &&
+	if (parity_run_prune(engine->home.db, now_ms, PARITY_KEEP_DAYS, PARITY_KEEP_RUNS, &runs,
+			     &unimportant) == 0 &&
 	    runs > 0)
 		(void)!parity_snapshot_gc(&engine->home, now_ms, &files, &bytes, &unimportant);
 }
 
-static int insert_run(struct engine *engine, struct parity_run *run, char id[DEPLOYMENT_ID_LEN + 1], struct err *err)
+static int insert_run(struct engine *engine, struct parity_run *run, char id[DEPLOYMENT_ID_LEN + 1],
+		      struct err *err)
 {
 	enum { TRIES = 5 };
 
@@ -181,7 +184,7 @@ int parity_history_keep(struct engine *engine, enum parity_run_kind kind, const 
 			struct findings *findings, const char **run_out, struct err *err)
 {
 	char id[DEPLOYMENT_ID_LEN + 1];
-	struct looked looked = { request, findings };
+	struct looked looked = {request, findings};
 	struct parity_changes changes;
 	struct parity_run run = {
 		.project = engine->project->name,
@@ -195,8 +198,8 @@ int parity_history_keep(struct engine *engine, enum parity_run_kind kind, const 
 	if (insert_run(engine, &run, id, err))
 		return -1;
 	for (size_t i = 0; i < seen->count; i++)
-		if (seen->items[i].fd >= 0 && seen->items[i].of && !seen->items[i].stale && !seen->items[i].why &&
-		    keep_snapshot(engine, &run, &seen->items[i], err))
+		if (seen->items[i].fd >= 0 && seen->items[i].of && !seen->items[i].stale &&
+		    !seen->items[i].why && keep_snapshot(engine, &run, &seen->items[i], err))
 			return -1;
 	run.ended_ms = clock_wall_ms();
 	if (parity_finding_record(engine->home.db, &run, findings, looked_at, &looked, &changes, err))
@@ -228,7 +231,8 @@ int parity_history_since(struct engine *engine, const char *since, json_t *out, 
 		from = run.ended_ms + 1;
 	else
 		return err_hint(err, "--since takes an age such as 7d, or the id of a run");
-	if (parity_change_list(engine->home.db, &engine->arena, engine->project->name, from, NULL, &changes, err))
+	if (parity_change_list(engine->home.db, &engine->arena, engine->project->name, from, NULL, &changes,
+			       err))
 		return -1;
 	for (size_t i = 0; i < changes.count; i++) {
 		const struct parity_change *change = &changes.items[i];

@@ -26,7 +26,9 @@ static int find_reference(struct engine *engine, const struct parity_request *re
 			matrix->input.reference = i;
 			return 0;
 		}
-	return request->reference ? err_set(err, ERR_USER, "--reference %s is none of what is compared", wanted) : 0;
+	return request->reference
+		       ? err_set(err, ERR_USER, "--reference %s is none of what is compared", wanted)
+		       : 0;
 }
 
 void matrix_rewind(struct matrix *matrix)
@@ -51,11 +53,10 @@ void matrix_rewind(struct matrix *matrix)
 	matrix->input.column_count = column;
 }
 
-/* Files of the release itself: not those that stand beside it on a server. */
 bool matrix_is_released_file(struct slice key)
 {
 	return slice_is(fact_dimension(key), "file") && !slice_starts_with(key, "file//") &&
-	       !slice_starts_with(key, "file/shared/") && key.ptr[key.len - 1] != '/';
+	       !slice_starts_with(key, "file/shared/") && !slice_is(key, "file/");
 }
 
 /* With a release beside places only what a release has is compared. */
@@ -63,8 +64,9 @@ static bool has_a_release(struct slice key)
 {
 	struct slice attribute = fact_attribute(key);
 
-	return matrix_is_released_file(key) && (slice_is(attribute, "content") || slice_is(attribute, "mode") ||
-						slice_is(attribute, "modified") || slice_is(attribute, "edited"));
+	return matrix_is_released_file(key) && !slice_starts_with(key, "file/./") &&
+	       (slice_is(attribute, "content") || slice_is(attribute, "mode") ||
+		slice_is(attribute, "modified") || slice_is(attribute, "edited"));
 }
 
 /* Where the servers run different releases their files differ because of that; what is
@@ -74,20 +76,22 @@ static bool is_wanted(void *context, struct slice key)
 	const struct matrix *matrix = context;
 
 	if (matrix->with_release)
-		return slice_is(fact_dimension(key), "file") && (key.ptr[key.len - 1] == '/' || has_a_release(key));
+		return slice_is(key, "file/") || has_a_release(key);
 	if (matrix->releases_differ && matrix_is_released_file(key))
 		return map_get(&matrix->edited, fact_subject(key)) != NULL;
 	return true;
 }
 
-static int note_edited(struct engine *engine, struct matrix *matrix, const struct observed *item, struct err *err)
+static int note_edited(struct engine *engine, struct matrix *matrix, const struct observed *item,
+		       struct err *err)
 {
 	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(item->fd);
 	struct fact fact;
 	int got;
 
 	while ((got = fact_next(reader, &fact, err)) > 0)
-		if (fact.evidence && slice_is(fact_dimension(fact.key), "file") && slice_is(fact_attribute(fact.key), "edited"))
+		if (fact.evidence && slice_is(fact_dimension(fact.key), "file") &&
+		    slice_is(fact_attribute(fact.key), "edited"))
 			map_put(&matrix->edited, arena_slice(&engine->arena, fact_subject(fact.key)), matrix);
 	return got;
 }
@@ -102,8 +106,9 @@ static int find_releases(struct engine *engine, struct matrix *matrix, struct er
 			matrix->releases_differ = false;
 			return 0;
 		}
-		matrix->releases_differ = matrix->releases_differ || strcmp(seen->items[i].applied.release,
-									    seen->items[0].applied.release) != 0;
+		matrix->releases_differ =
+			matrix->releases_differ ||
+			strcmp(seen->items[i].applied.release, seen->items[0].applied.release) != 0;
 	}
 	for (size_t i = 0; matrix->releases_differ && i < seen->count; i++)
 		if (note_edited(engine, matrix, &seen->items[i], err))
@@ -111,7 +116,8 @@ static int find_releases(struct engine *engine, struct matrix *matrix, struct er
 	return 0;
 }
 
-int matrix_open(struct engine *engine, const struct parity_request *request, struct matrix *matrix, struct err *err)
+int matrix_open(struct engine *engine, const struct parity_request *request, struct matrix *matrix,
+		struct err *err)
 {
 	struct observe_request look = {
 		.subjects = request->subjects,
@@ -121,7 +127,7 @@ int matrix_open(struct engine *engine, const struct parity_request *request, str
 		.no_databases = request->no_databases,
 		.offline = request->offline,
 	};
-	static const char *const files[] = { "file" };
+	static const char *const files[] = {"file"};
 	bool release = false;
 
 	for (size_t i = 0; i < request->count; i++)
@@ -149,18 +155,22 @@ int matrix_open(struct engine *engine, const struct parity_request *request, str
 	return 0;
 }
 
-int matrix_all(struct engine *engine, const struct parity_request *request, struct parity_request *out, struct err *err)
+int matrix_all(struct engine *engine, const struct parity_request *request, struct parity_request *out,
+	       struct err *err)
 {
 	*out = *request;
 	if (request->count == 0) {
 		const struct environment **order = project_order(&engine->arena, engine->project);
-		const char **names = ARENA_NEW_ARRAY(&engine->arena, engine->project->environments.count, const char *);
+		const char **names =
+			ARENA_NEW_ARRAY(&engine->arena, engine->project->environments.count, const char *);
 		for (size_t i = 0; i < engine->project->environments.count; i++)
 			names[i] = order[i]->name;
 		out->subjects = names;
 		out->count = engine->project->environments.count;
 	}
 	if (out->count < 2)
-		return err_set(err, ERR_USER, "there is nothing to hold %s against: it is the only environment", out->subjects[0]);
+		return err_set(err, ERR_USER,
+			       "there is nothing to hold %s against: it is the only environment",
+			       out->subjects[0]);
 	return 0;
 }

@@ -19,7 +19,8 @@ struct matrix {
 bool matrix_is_released_file(struct slice key);
 
 /* Looks at everything, opens the rules, chooses the reference. */
-int matrix_open(struct engine *engine, const struct parity_request *request, struct matrix *matrix, struct err *err) CHECKED;
+int matrix_open(struct engine *engine, const struct parity_request *request, struct matrix *matrix,
+		struct err *err) CHECKED;
 /* A comparison reads each snapshot once: before another. */
 void matrix_rewind(struct matrix *matrix);
 void matrix_close(struct matrix *matrix); /* cleanup function */

@@ -26,11 +26,15 @@ static bool release_of(struct engine *engine, const struct environment *environm
 	bool found = false;
 
 	return seen_place_find(engine->home.db, &engine->arena, engine->project->name, environment->name,
-			       server_key(&engine->arena, &environment->servers.items[0]), &found, &seen, &unknown) == 0 &&
+			       server_key(&engine->arena, &environment->servers.items[0]), &found, &seen,
+			       &unknown) == 0 &&
 	       found && seen.release && digest_from_hex(slice_of(seen.release), out);
 }
 
-static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
+static bool is_word(char c)
+{
+	return isalnum((unsigned char)c) || c == '_';
+}
 
 /* A binary file has no words anyone reads. */
 static void add_words(struct engine *engine, struct touched *touched, struct slice text, const char *path)
@@ -44,13 +48,15 @@ static void add_words(struct engine *engine, struct touched *touched, struct sli
 			continue;
 		struct slice word = slice_make(text.ptr + begin, i - begin);
 		begin = i + 1;
-		if (word.len < 3 || word.len > 128 || touched->words.count >= WORDS_MAX || map_get(&touched->words, word))
+		if (word.len < 3 || word.len > 128 || touched->words.count >= WORDS_MAX ||
+		    map_get(&touched->words, word))
 			continue;
 		map_put(&touched->words, arena_slice(&engine->arena, word), (void *)(uintptr_t)path);
 	}
 }
 
-static void add_change(struct engine *engine, struct touched *touched, const struct entry *entry, struct arena *arena)
+static void add_change(struct engine *engine, struct touched *touched, const struct entry *entry,
+		       struct arena *arena)
 {
 	const char *path = arena_str(&engine->arena, entry->path);
 	struct err unreadable = ERR_INIT;
@@ -65,12 +71,12 @@ static void add_change(struct engine *engine, struct touched *touched, const str
 }
 
 static const char *pin_files[][4] = {
-	{ "node", ".nvmrc", ".node-version", "package.json" },
-	{ "php", "composer.json", "composer.lock", NULL },
-	{ "ruby", ".ruby-version", "Gemfile", "Gemfile.lock" },
-	{ "python", ".python-version", "pyproject.toml", "poetry.lock" },
-	{ "go", "go.mod", NULL, NULL },
-	{ "java", "pom.xml", "build.gradle", NULL },
+	{"node", ".nvmrc", ".node-version", "package.json"},
+	{"php", "composer.json", "composer.lock", NULL},
+	{"ruby", ".ruby-version", "Gemfile", "Gemfile.lock"},
+	{"python", ".python-version", "pyproject.toml", "poetry.lock"},
+	{"go", "go.mod", NULL, NULL},
+	{"java", "pom.xml", "build.gradle", NULL},
 };
 
 static bool touches_runtime(struct touched *touched, struct slice subject, const char **path_out)
@@ -94,7 +100,7 @@ static struct slice table_of(struct slice key)
 		if (slice_is(part, "table") && rest.ptr)
 			return slice_cut(&rest, '/');
 	}
-	return (struct slice){ 0 };
+	return (struct slice){0};
 }
 
 static bool touches(void *context, struct slice key, const char **why_out)
@@ -129,13 +135,14 @@ static bool touches(void *context, struct slice key, const char **why_out)
 void parity_pending_open(struct engine *engine, const char *environment, struct pending *out)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
-	const struct environment *to = engine->project ? project_environment(engine->project, environment) : NULL;
+	const struct environment *to =
+		engine->project ? project_environment(engine->project, environment) : NULL;
 	struct digest old_release, new_release;
 	struct manifest before, after;
 	struct manifest_change *changes;
 	struct err unknown = ERR_INIT;
 
-	*out = (struct pending){ 0 };
+	*out = (struct pending){0};
 	if (!to || to->promote_from.count == 0)
 		return;
 	const struct environment *from = project_environment(engine->project, to->promote_from.items[0]);
@@ -149,5 +156,5 @@ void parity_pending_open(struct engine *engine, const char *environment, struct 
 	for (size_t i = 0; i < count; i++)
 		if (changes[i].to)
 			add_change(engine, touched, changes[i].to, &arena);
-	*out = (struct pending){ touches, touched };
+	*out = (struct pending){touches, touched};
 }

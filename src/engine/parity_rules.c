@@ -6,9 +6,9 @@
 int parity_rules_open(struct engine *engine, struct parity_rules *out, struct err *err)
 {
 	const struct project *project = engine->project;
-	struct parity_allow_list kept = { 0 };
+	struct parity_allow_list kept = {0};
 
-	*out = (struct parity_rules){ 0 };
+	*out = (struct parity_rules){0};
 	if (project && parity_allow_list(engine->home.db, &engine->arena, project->name, &kept, err))
 		return -1;
 	size_t written = project ? project->parity.rules.count : 0;

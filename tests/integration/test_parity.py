@@ -1,0 +1,160 @@
+"""Environments held against each other, end to end: what is found, told, put right, and gone."""
+
+import json
+import subprocess
+
+import pytest
+
+
+def alike(shop):
+    """dev and staging with the same release, alike in everything."""
+    shop.environment("dev", "dev1")
+    shop.environment("staging", "stg1", promote_from="dev")
+    shop.serve_all()
+    shop.run.ok("deploy", "dev")
+    shop.run.ok("promote", "dev", "staging")
+    return shop
+
+
+def keys(result):
+    return {finding["key"]: finding for finding in result.json["findings"]}
+
+
+@pytest.mark.san
+def test_two_folders_nobody_deployed_to_are_compared_without_any_file(shop, tmp_path):
+    for name, line in (("stg", "A=1\n"), ("prod", "A=1\nSENTRY_DSN=https://x.example/1\n")):
+        folder = tmp_path / name
+        (folder / "app").mkdir(parents=True)
+        (folder / ".env").write_text(line)
+        (folder / "app/Pay.php").write_text("<?php // one\n")
+    (tmp_path / "prod/app/Pay.php").write_text("<?php // two\n")
+    shop.run.folder = tmp_path
+    result = shop.run("diff", tmp_path / "stg", tmp_path / "prod", "--json")
+    assert result.code == 9, str(result)
+    found = keys(result)
+    assert any("SENTRY_DSN" in key for key in found), found
+    assert any(key.startswith("file/app/Pay.php") for key in found), found
+    assert "x.example" not in result.text, "a value was shown"
+    table = shop.run("diff", tmp_path / "stg", tmp_path / "prod").out
+    assert "SENTRY_DSN" in table and "not checked (why: --coverage)" in table
+
+
+def test_environments_made_alike_show_nothing_ten_times_over(shop):
+    alike(shop)
+    for _ in range(10):
+        result = shop.run("parity", "--json")
+        assert result.code == 0, str(result)
+        assert result.json["findings"] == []
+        assert 0 < result.json["coverage"] < 100, "what was not checked is counted"
+
+
+@pytest.mark.san
+def test_a_hand_edit_is_found_explained_put_back_and_gone(shop, tmp_path):
+    alike(shop)
+    assert shop.run("drift", "staging").code == 0
+    readme = shop.place("stg1").live_dir / "README.md"
+    before = readme.read_bytes()
+    readme.write_text("edited by hand\n")
+    result = shop.run("drift", "staging", "--json")
+    assert result.code == 9, str(result)
+    found = keys(result)
+    assert list(found) == ["file/README.md/content"], found
+    finding = found["file/README.md/content"]
+    assert finding["kind"] == "hand_change" and "edited" in finding["cause"]
+    again = keys(shop.run("drift", "staging", "--json"))["file/README.md/content"]
+    assert again["id"] == finding["id"] and again["first_seen"] == finding["first_seen"]
+    assert "file/README.md/content" in keys(shop.run("parity", "--json"))
+
+    patch = shop.run.ok("accept", finding["id"]).out
+    assert "-# Shop" in patch and "+edited by hand" in patch
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "README.md").write_bytes(before)
+    subprocess.run(["git", "apply", "-"], input=patch.encode(), cwd=code, check=True)
+    assert (code / "README.md").read_text() == "edited by hand\n"
+
+    shop.run.ok("revert", finding["id"])
+    assert (shop.place("stg1").live_dir / "README.md").read_bytes() == before
+    assert shop.run("drift", "staging").code == 0
+    gone = shop.run("parity", "--since", "1h", "--json").json
+    assert gone["findings"] == []
+
+
+def test_code_that_was_not_deployed_is_told_apart_from_a_change_on_the_server(shop):
+    shop.environment("dev", "dev1").run.ok("deploy", "dev", "--ref", "v1.0")
+    result = shop.run("drift", "dev", "--json")
+    assert result.code == 0, "nobody changed a server: " + str(result)
+    kinds = {finding["kind"] for finding in result.json["findings"]}
+    assert kinds == {"not_deployed"}, result.json["findings"]
+
+
+def test_releases_that_differ_do_not_make_every_file_a_finding(shop):
+    shop.environment("dev", "dev1")
+    shop.environment("staging", "stg1", promote_from="dev")
+    shop.serve_all()
+    shop.run.ok("deploy", "dev", "--ref", "v1.0")
+    shop.run.ok("promote", "dev", "staging")
+    shop.run.ok("deploy", "dev", "--ref", "main")
+    result = shop.run("parity", "--json")
+    assert result.code == 0, str(result)
+    release = shop.run("diff", "release:" + live(shop, "dev"), "release:" + live(shop, "staging"), "--json")
+    assert release.code == 9 and all(key.startswith("file/") for key in keys(release)), str(release)
+
+
+def live(shop, environment):
+    rows = shop.run("status", environment, "--json").json["environments"]
+    return rows[0]["release"][:12]
+
+
+def test_servers_of_one_environment_must_be_alike(shop):
+    shop.environment("dev", "web1", "web2")
+    shop.environment("staging", "stg1", promote_from="dev")
+    shop.serve_all()
+    shop.run.ok("deploy", "dev")
+    shop.run.ok("promote", "dev", "staging")
+    (shop.place("web2").live_dir / "README.md").chmod(0o600)
+    found = keys(shop.run("parity", "--json"))
+    finding = found["file/README.md/mode"]
+    assert finding["kind"] == "within", finding
+    assert {cell["server"] for cell in finding["cells"] if cell["server"]} >= {"web1:srv/shop", "web2:srv/shop"} or any(
+        "web2" in json.dumps(cell) for cell in finding["cells"]
+    )
+
+
+def test_what_may_differ_is_said_with_a_reason_and_a_day(shop):
+    alike(shop)
+    readme = shop.place("stg1").live_dir / "README.md"
+    readme.write_text("edited by hand\n")
+    finding = keys(shop.run("parity", "--json"))["file/README.md/content"]
+    assert shop.run("allow", "add", finding["id"]).code == 1, "a reason is demanded"
+    shop.run.ok("allow", "add", finding["id"], "--reason", "a trial", "--until", "2099-01-31")
+    assert shop.run("parity").code == 0
+    assert "a trial" in shop.run.ok("allow", "list").out
+    shop.run.ok("allow", "remove", "1")
+    assert shop.run("parity").code == 9
+    shop.run.ok("allow", "add", finding["key"], "--reason", "it was", "--until", "2020-01-31")
+    kinds = {row["kind"] for row in shop.run("parity", "--json").json["findings"]}
+    assert "lapsed" in kinds, "a rule that lapsed is a finding"
+
+
+def test_a_server_that_is_away_is_never_the_same(shop):
+    alike(shop)
+    shop.run.ok("parity")
+    shop.sshd["stg1"].stop()
+    result = shop.run("parity", "--json")
+    states = [server for row in result.json["environments"] for server in row["servers"] if not server["reachable"]]
+    assert states and states[0]["why"]
+    assert result.json["totals"]["stale"] + result.json["totals"]["not_checked"] > 0
+
+
+def test_a_wrong_subject_is_told_with_what_to_do(shop):
+    shop.environment("dev", "dev1")
+    shop.save()
+    result = shop.run("diff", "dev", "stagging")
+    assert result.code == 5 and "stagging" in result.err
+    result = shop.run("diff", "dev")
+    assert result.code == 1 and "two or more" in result.err
+    result = shop.run("diff", "dev", "dev")
+    assert result.code == 1 and "twice" in result.err
+    result = shop.run("facts", "dev", "--only", "runtimes")
+    assert result.code == 1 and "runtime" in result.err
