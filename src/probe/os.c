@@ -1,5 +1,6 @@
 /* The operating system: release, kernel, architecture, time, locale, limits, sysctl. */
 #include "probe/kinds.h"
+#include "probe/pins.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -13,24 +14,6 @@
 
 enum { SMALL_FILE_MAX = 64 << 10 };
 
-/* Of KEY="value" lines; quotes are taken off. */
-static struct slice assignment(struct slice text, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (struct slice rest = text; rest.ptr;) {
-		struct slice line = slice_trim(slice_cut(&rest, '\n'));
-		if (line.len <= len || strncmp(line.ptr, name, len) != 0 || line.ptr[len] != '=')
-			continue;
-		struct slice value = slice_skip(line, len + 1);
-		if (value.len >= 2 && (value.ptr[0] == '"' || value.ptr[0] == '\'') &&
-		    value.ptr[value.len - 1] == value.ptr[0])
-			value = slice_make(value.ptr + 1, value.len - 2);
-		return value;
-	}
-	return (struct slice){0};
-}
-
 static void release(struct probe_sink *sink)
 {
 	const char *why;
@@ -41,7 +24,7 @@ static void release(struct probe_sink *sink)
 		probe_skip(sink, SLICE("os/release/"), "/etc/os-release: %s", why);
 		return;
 	}
-	struct slice id = assignment(text, "ID"), version = assignment(text, "VERSION_ID");
+	struct slice id = pin_assignment(text, "ID"), version = pin_assignment(text, "VERSION_ID");
 	probe_text(sink, SLICE("os/release/name"), id.ptr ? id : SLICE("linux"));
 	/* The point release is only in a file of its own. */
 	struct slice point = slice_is(id, "debian")
@@ -112,7 +95,7 @@ static void locale(struct probe_sink *sink)
 
 	if (!text.ptr)
 		text = probe_file(sink, "/etc/locale.conf", SMALL_FILE_MAX, &why);
-	struct slice lang = assignment(text, "LANG"), all = assignment(text, "LC_ALL");
+	struct slice lang = pin_assignment(text, "LANG"), all = pin_assignment(text, "LC_ALL");
 	probe_text(sink, SLICE("os/locale/lang"), lang.len ? lang : SLICE("not set"));
 	probe_text(sink, SLICE("os/locale/all"), all.len ? all : SLICE("not set"));
 }

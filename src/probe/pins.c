@@ -122,6 +122,18 @@ struct slice pin_toml(struct slice text, const char *section, const char *key)
 	return (struct slice){0};
 }
 
+struct slice pin_assignment(struct slice text, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (struct slice rest = text; rest.ptr;) {
+		struct slice line = slice_trim(slice_cut(&rest, '\n'));
+		if (line.len > len && slice_starts_with(line, name) && line.ptr[len] == '=')
+			return unquoted(slice_skip(line, len + 1));
+	}
+	return (struct slice){0};
+}
+
 static struct slice bare(struct slice version)
 {
 	static const char *const before[] = {"ruby-", "node/", "node-", "python-", "go", "v"};

@@ -9,6 +9,8 @@
 struct slice pin_json(struct slice text, const char *const *path, size_t depth);
 /* The value of `key = "…"` below [section]; section "" : before the first one. */
 struct slice pin_toml(struct slice text, const char *section, const char *key);
+/* Of NAME="value" lines (os-release(5), locale.conf(5)), without the quotes. */
+struct slice pin_assignment(struct slice text, const char *name);
 /* The first word that is no comment, without "v", "ruby-", "node/" and the like before it. */
 struct slice pin_plain(struct slice text);
 /* The next "name version" of .tool-versions; asdf's names are made ours (nodejs: node). */
