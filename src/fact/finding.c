@@ -508,12 +508,13 @@ static size_t crowd_limit(const char *dimension)
 									       : CROWD_ELSEWHERE;
 }
 
-/* NULL: it is nobody's, or there is no room to count one more. */
+/* NULL: it is no one's, or there is no room to count one more. What a package is to tell
+ * stays by itself until its finding is known. */
 static struct crowd *crowd_of(struct gatherer *gatherer, const struct draft *draft)
 {
 	struct slice dimension = fact_dimension(slice_of(draft->finding.key));
 
-	if (draft->by_hand)
+	if (draft->by_hand || draft->package)
 		return NULL;
 	for (size_t i = 0; i < gatherer->crowd_count; i++) {
 		struct crowd *crowd = &gatherer->crowds[i];
@@ -779,10 +780,15 @@ static void fold_endpoints(struct gatherer *gatherer)
 
 /* --- rules that nothing needs --------------------------------------------------------------------- */
 
-static bool is_leave(const struct rule *rule)
+/* Whether it lets something pass that the policy would not. A ratio on what the policy
+ * ignores demands; a pattern is looked up as if it were a key. */
+static bool is_leave(const struct rule_book *book, const struct rule *rule)
 {
-	return rule->kind == RULE_IGNORE || rule->kind == RULE_PRESENT || rule->kind == RULE_RATIO ||
-	       rule->kind == RULE_MINOR || rule->kind == RULE_MAJOR;
+	enum rule_kind policy = rule_book_policy(book, slice_of(rule->fact))->kind;
+
+	if (rule->kind == RULE_RATIO || rule->kind == RULE_MINOR || rule->kind == RULE_MAJOR)
+		return policy != RULE_IGNORE && policy != RULE_PRESENT && policy != RULE_RATIO;
+	return rule->kind == RULE_IGNORE;
 }
 
 /* Where something it may be about was not looked at, nobody can say. */
@@ -819,7 +825,7 @@ static void find_unneeded(struct gatherer *gatherer)
 	for (size_t i = 0; i < rule_book_own_count(input->rules) && !input->partial; i++) {
 		const struct rule *rule = rule_book_own_at(input->rules, i);
 		bool lapsed = rule->until_ms && rule->until_ms <= input->now_ms;
-		if (gatherer->needed[i] || !is_leave(rule) || !is_in_scope(input, rule) ||
+		if (gatherer->needed[i] || !is_leave(input->rules, rule) || !is_in_scope(input, rule) ||
 		    is_unsure(gatherer, rule) || gatherer->lapsed[i] || gatherer->count >= FINDINGS_MAX)
 			continue;
 		const char *where = rule->where ? rule->where : "a rule";

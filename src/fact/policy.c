@@ -24,7 +24,8 @@
 
 #define SECRET_TEXT "Two environments share a credential: whoever has the one is in the other."
 #define SECRET_ADVICE "give {environment} a value of its own: lockstep secret set {environment} {subject}"
-#define CREDENTIAL(pattern) UNIQUE(pattern, HIGH, SECRET_TEXT, SECRET_ADVICE)
+#define CREDENTIAL(pattern, how_bad) UNIQUE(pattern, how_bad, SECRET_TEXT, SECRET_ADVICE)
+#define SAME_DATABASE "Two environments use one database: what is tried in the one happens in the other."
 #define SWITCH_TEXT "It decides how the application behaves: code runs other paths where it differs."
 #define SWITCH_ADVICE                                                                                        \
 	"set {subject} alike where the values of {environment} come from, or declare that it may differ"
@@ -205,17 +206,18 @@ const struct rule policy_rules[] = {
 	SWITCH("env/*_TIMEOUT*/value"),
 	SWITCH("env/*FEATURE*/value"),
 	SWITCH("env/FF_*/value"),
-	CREDENTIAL("env/*PASSWORD*/value"),
-	CREDENTIAL("env/*PASSWD*/value"),
-	CREDENTIAL("env/*SECRET*/value"),
-	CREDENTIAL("env/*PRIVATE_KEY*/value"),
-	CREDENTIAL("env/*ENCRYPTION_KEY*/value"),
-	CREDENTIAL("env/APP_KEY/value"),
-	CREDENTIAL("env/*_TOKEN/value"),
-	CREDENTIAL("env/*API_KEY*/value"),
-	CREDENTIAL("env/*_MASTER_KEY/value"),
-	CREDENTIAL("env/DATABASE_URL/value"),
-	CREDENTIAL("env/*_DATABASE_URL/value"),
+	CREDENTIAL("env/*PASSWORD*/value", HIGH),
+	CREDENTIAL("env/*PASSWD*/value", HIGH),
+	CREDENTIAL("env/*SECRET*/value", HIGH),
+	CREDENTIAL("env/*PRIVATE_KEY*/value", HIGH),
+	CREDENTIAL("env/*ENCRYPTION_KEY*/value", HIGH),
+	CREDENTIAL("env/APP_KEY/value", HIGH),
+	CREDENTIAL("env/*_TOKEN/value", MEDIUM),
+	CREDENTIAL("env/*API_KEY*/value", MEDIUM),
+	CREDENTIAL("env/*_MASTER_KEY/value", HIGH),
+	UNIQUE("env/DATABASE_URL/value", CRITICAL, SAME_DATABASE, "give {environment} a database of its own"),
+	UNIQUE("env/*_DATABASE_URL/value", CRITICAL, SAME_DATABASE,
+	       "give {environment} a database of its own"),
 	IGNORE("env/PATH/*", "The system's own; it is not of the application's configuration."),
 	IGNORE("env/HOME/*", "The system's own; it is not of the application's configuration."),
 	IGNORE("env/PWD/*", "The system's own; it is not of the application's configuration."),

@@ -2,7 +2,7 @@
  * finding.c. */
 #include "fact/words.h"
 
-enum { TEXT_MAX = 300, NAMES_MAX = 4, LETTER_COLUMNS_MAX = 256, ELEMENTS_MAX = 8 };
+enum { TEXT_MAX = 300, NAMES_MAX = 4, LETTER_COLUMNS_MAX = 64, ELEMENTS_MAX = 8 };
 
 const char *words_cut(struct arena *arena, struct slice text)
 {

@@ -230,9 +230,11 @@ static void rules_that_lapsed_or_are_not_needed(void **state)
 		{.fact = "os/timezone", .kind = RULE_IGNORE, .until_ms = SNAP_NOW, .where = "lockstep.yml:4"},
 		{.fact = "os/locale", .kind = RULE_IGNORE, .where = "lockstep.yml:5"},
 		{.fact = "runtime/*", .kind = RULE_MINOR},
-		{.fact = "hw/*", .kind = RULE_IGNORE},		 /* the policy allows it anyway */
-		{.fact = "net/firewall/x", .kind = RULE_IGNORE}, /* was not checked */
-		{.fact = "unit/*", .kind = RULE_SAME},		 /* demands, allows nothing */
+		{.fact = "hw/*", .kind = RULE_IGNORE},		       /* the policy allows it anyway */
+		{.fact = "net/firewall/x", .kind = RULE_IGNORE},       /* was not checked */
+		{.fact = "unit/*", .kind = RULE_SAME},		       /* demands, allows nothing */
+		{.fact = "hw/cpus", .kind = RULE_RATIO, .ratio = 0.1}, /* tightens the policy */
+		{.fact = "os/locale*", .kind = RULE_PRESENT},	       /* needs nobody's leave */
 		{.fact = "os/demo", .kind = RULE_IGNORE, .environments = elsewhere, .environment_count = 1},
 		{.fact = "env/DB_PASSWORD/*",
 		 .kind = RULE_IGNORE}, /* equal, which the policy does not want */

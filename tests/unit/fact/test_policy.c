@@ -144,6 +144,7 @@ static void a_first_run_is_useful(void **state)
 	expect("env/APP_DEBUG/value", RULE_SAME);
 	expect("env/DB_PASSWORD/value", RULE_UNIQUE);
 	expect("env/SECRET_KEY_BASE/value", RULE_UNIQUE);
+	expect("env/DATABASE_URL/value", RULE_UNIQUE);
 	expect("env/DB_PASSWORD/present", RULE_PRESENT);
 	expect("env/PATH/value", RULE_IGNORE);
 	expect("file/app/Pay.php/content", RULE_SAME);
