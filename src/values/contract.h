@@ -56,6 +56,9 @@ const char *value_type_fault(const struct contract_key *key, struct slice value)
 bool value_name_baked(struct slice name);
 
 /* Whether a value is a live or a test credential by its form (key prefixes of payment
- * and other services, src/values/key_forms.c). `service_out`: whose, for messages; may be NULL. */
+ * and other services, src/values/key_forms.c). `service_out`: whose, for messages; may be NULL; set
+ * too where an address is a known service's and does not say which mode it is. */
 enum key_mode { KEY_MODE_UNKNOWN, KEY_MODE_LIVE, KEY_MODE_TEST };
 enum key_mode value_key_mode(struct slice value, const char **service_out);
+/* Where a service, as named by value_key_mode, is reached in that mode; NULL: not known. */
+const char *service_host(const char *service, enum key_mode mode);

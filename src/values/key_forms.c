@@ -43,7 +43,8 @@ static const struct key_form forms[] = {
 	{"test_", "GoCardless, Lob or Mollie", KEY_MODE_TEST, 30},
 };
 
-/* Services whose keys look alike and whose address tells. */
+/* Where the services are reached. Those whose keys look alike are told apart by the address;
+ * with KEY_MODE_UNKNOWN the key tells and not the address. */
 static const struct {
 	const char *host;
 	const char *service;
@@ -57,6 +58,18 @@ static const struct {
 	{"api-m.paypal.com", "PayPal", KEY_MODE_LIVE},
 	{"api.sandbox.paypal.com", "PayPal", KEY_MODE_TEST},
 	{"api-m.sandbox.paypal.com", "PayPal", KEY_MODE_TEST},
+	{"api.gocardless.com", "GoCardless", KEY_MODE_LIVE},
+	{"api-sandbox.gocardless.com", "GoCardless", KEY_MODE_TEST},
+	{"production.plaid.com", "Plaid", KEY_MODE_LIVE},
+	{"sandbox.plaid.com", "Plaid", KEY_MODE_TEST},
+	{"development.plaid.com", "Plaid", KEY_MODE_TEST},
+	{"api.stripe.com", "Stripe", KEY_MODE_UNKNOWN},
+	{"api.goshippo.com", "Shippo", KEY_MODE_UNKNOWN},
+	{"api.duffel.com", "Duffel", KEY_MODE_UNKNOWN},
+	{"api.easypost.com", "EasyPost", KEY_MODE_UNKNOWN},
+	{"api.flutterwave.com", "Flutterwave", KEY_MODE_UNKNOWN},
+	{"api.razorpay.com", "Razorpay", KEY_MODE_UNKNOWN},
+	{"api.lob.com", "Lob", KEY_MODE_UNKNOWN},
 };
 
 static bool is_key_text(struct slice text)
@@ -77,9 +90,13 @@ static struct slice host_of(struct slice url)
 		return SLICE("");
 	struct slice rest = slice_skip(url, (size_t)(start - url.ptr) + 3);
 	size_t len = 0;
-	while (len < rest.len && !strchr("/:?#", rest.ptr[len]))
+	while (len < rest.len && !strchr("/?#", rest.ptr[len]))
 		len++;
-	return slice_make(rest.ptr, len);
+	struct slice authority = slice_make(rest.ptr, len);
+	const char *user = len ? memrchr(rest.ptr, '@', len) : NULL;
+	if (user)
+		authority = slice_skip(authority, (size_t)(user - rest.ptr) + 1);
+	return slice_cut(&authority, ':');
 }
 
 enum key_mode value_key_mode(struct slice value, const char **service_out)
@@ -104,4 +121,13 @@ enum key_mode value_key_mode(struct slice value, const char **service_out)
 		return hosts[i].mode;
 	}
 	return KEY_MODE_UNKNOWN;
+}
+
+const char *service_host(const char *service, enum key_mode mode)
+{
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
+		if (strcmp(hosts[i].service, service) == 0 &&
+		    (hosts[i].mode == mode || hosts[i].mode == KEY_MODE_UNKNOWN))
+			return hosts[i].host;
+	return NULL;
 }
