@@ -25,7 +25,7 @@
 #define SECRET_TEXT "Two environments share a credential: whoever has the one is in the other."
 #define SECRET_ADVICE "give {environment} a value of its own: lockstep secret set {environment} {subject}"
 #define CREDENTIAL(pattern, how_bad) UNIQUE(pattern, how_bad, SECRET_TEXT, SECRET_ADVICE)
-#define SAME_DATABASE "Two environments use one database: what is tried in the one happens in the other."
+#define SAME_DATABASE "The same address and password: unless it is the machine's own, both use one database."
 #define SWITCH_TEXT "It decides how the application behaves: code runs other paths where it differs."
 #define SWITCH_ADVICE                                                                                        \
 	"set {subject} alike where the values of {environment} come from, or declare that it may differ"
@@ -215,9 +215,8 @@ const struct rule policy_rules[] = {
 	CREDENTIAL("env/*_TOKEN/value", MEDIUM),
 	CREDENTIAL("env/*API_KEY*/value", MEDIUM),
 	CREDENTIAL("env/*_MASTER_KEY/value", HIGH),
-	UNIQUE("env/DATABASE_URL/value", CRITICAL, SAME_DATABASE, "give {environment} a database of its own"),
-	UNIQUE("env/*_DATABASE_URL/value", CRITICAL, SAME_DATABASE,
-	       "give {environment} a database of its own"),
+	UNIQUE("env/DATABASE_URL/value", HIGH, SAME_DATABASE, "give {environment} a database of its own"),
+	UNIQUE("env/*_DATABASE_URL/value", HIGH, SAME_DATABASE, "give {environment} a database of its own"),
 	IGNORE("env/PATH/*", "The system's own; it is not of the application's configuration."),
 	IGNORE("env/HOME/*", "The system's own; it is not of the application's configuration."),
 	IGNORE("env/PWD/*", "The system's own; it is not of the application's configuration."),
