@@ -125,10 +125,50 @@ static bool squeeze(struct table *table, size_t columns)
 	return true;
 }
 
+/* What the values beside it do not say: who lacks it, who edited it. */
+static void put_remark(const struct table *table, const json_t *finding, struct buf *line)
+{
+	const json_t *cells = json_object_get(finding, "cells");
+	struct slice cause = slice_of(str(finding, "cause"));
+	size_t e, c, lack = 0;
+	json_t *cell;
+
+	for (e = 0; e < table->view->environment_count; e++)
+		json_array_foreach(cells, c, cell) {
+			if (strcmp(str(cell, "state"), "missing") != 0 ||
+			    strcmp(str(cell, "environment"), table->view->environments[e]) != 0)
+				continue;
+			buf_printf(line, "%s%s", lack++ ? ", " : "", table->view->labels[e]);
+			break;
+		}
+	if (lack)
+		buf_puts(line, lack > 1 ? " lack it" : " lacks it");
+	cause = slice_cut(&cause, ';');
+	if (cause.len && !slice_starts_with(cause, "changed "))
+		buf_printf(line, "%s%.*s", line->len ? "; " : "", SLICE_ARG(cause));
+	if (num(finding, "folded")) {
+		buf_puts(line, line->len ? "; " : "");
+		text_put_count(line, num(finding, "folded"));
+		buf_puts(line, " more with it");
+	}
+}
+
+static bool is_plain_difference(const struct table *table, const json_t *finding)
+{
+	const json_t *rule = json_object_get(finding, "rule");
+
+	return strcmp(str(table->view->result, "kind"), "diff") == 0 && strcmp(str(finding, "kind"), "drift") == 0 &&
+	       strcmp(str(rule, "kind"), "unique") != 0 && strcmp(str(rule, "kind"), "live_only_in") != 0;
+}
+
 /* "by hand, new: changed after it was deployed (edited 3 Nov by deploy; 3 more of the same cause)" */
 static const char *sentence_of(const struct table *table, const json_t *finding)
 {
 	AUTO(buf_free) struct buf line = BUF_INIT(1 << 20);
+	if (is_plain_difference(table, finding)) {
+		put_remark(table, finding, &line);
+		return arena_str(table->view->arena, buf_slice(&line));
+	}
 	const char *kind = table->numbered ? parity_kind_words(table->view, finding) : "";
 	const char *cause = str(finding, "cause");
 	int64_t folded = num(finding, "folded");

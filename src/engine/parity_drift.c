@@ -122,6 +122,7 @@ static int compare_sides(struct drift *drift, const struct sides *sides, struct 
 		.columns = columns,
 		.column_count = 2,
 		.rules = drift->rules.book,
+		.partial = true,
 		.now_ms = drift->now_ms,
 		.wanted = sides->wanted,
 	};

@@ -145,6 +145,8 @@ int matrix_open(struct engine *engine, const struct parity_request *request, str
 	matrix->input.environments = matrix->seen.environments;
 	matrix->input.environment_count = matrix->seen.environment_count;
 	matrix->input.rules = matrix->rules.book;
+	matrix->input.partial = !engine->project || request->only_count ||
+				matrix->seen.environment_count < engine->project->environments.count;
 	matrix->input.now_ms = clock_wall_ms();
 	matrix->with_release = release;
 	matrix->input.wanted = is_wanted;
