@@ -355,11 +355,34 @@ static const char *protocol_name(long version)
 	}
 }
 
+/* curl itself tells it only where the body was read to its end. */
+static const char *location_of(struct sight *sight)
+{
+	const struct look *look = sight->out;
+	const char *location = NULL;
+	char *whole = NULL;
+
+	if (look->status < 300 || look->status > 399)
+		return NULL;
+	for (size_t i = 0; i < look->header_count && !location; i++)
+		if (slice_is(look->headers[i].name, "location"))
+			location = arena_str(sight->arena, look->headers[i].value);
+	CURLU *parts = location ? curl_url() : NULL;
+	if (parts && curl_url_set(parts, CURLUPART_URL, sight->spec->url, 0) == CURLUE_OK &&
+	    curl_url_set(parts, CURLUPART_URL, location, CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE) ==
+		    CURLUE_OK &&
+	    curl_url_get(parts, CURLUPART_URL, &whole, 0) == CURLUE_OK)
+		location = arena_strdup(sight->arena, whole);
+	curl_free(whole);
+	curl_url_cleanup(parts);
+	return location;
+}
+
 static void sight_read(struct sight *sight, CURLcode code)
 {
 	struct look *out = sight->out;
 	long status = 0, version = 0;
-	char *address = NULL, *location = NULL;
+	char *address = NULL;
 
 	out->result = code_result(sight, code);
 	if (out->result != LOOK_ANSWERED)
@@ -369,13 +392,12 @@ static void sight_read(struct sight *sight, CURLcode code)
 	curl_easy_getinfo(sight->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(sight->easy, CURLINFO_HTTP_VERSION, &version);
 	curl_easy_getinfo(sight->easy, CURLINFO_PRIMARY_IP, &address);
-	curl_easy_getinfo(sight->easy, CURLINFO_REDIRECT_URL, &location);
 	out->headers = sight->list;
 	out->address = address && address[0] ? arena_strdup(sight->arena, address) : NULL;
 	if (out->result == LOOK_ANSWERED && sight->spec->how != LOOK_TLS) {
 		out->status = (int)status;
 		out->protocol = protocol_name(version);
-		out->location = arena_strdup(sight->arena, location);
+		out->location = location_of(sight);
 	}
 	out->tls = strncasecmp(sight->spec->url, "https:", 6) == 0;
 	out->trusted =

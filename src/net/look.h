@@ -64,7 +64,7 @@ struct look {
 	const char *why;      /* for people, when nothing answered; NULL */
 	int status;	      /* 0: no answer over HTTP */
 	const char *protocol; /* "HTTP/1.1", "HTTP/2"; NULL */
-	const char *location; /* where a redirect leads, absolute; NULL */
+	const char *location; /* where a redirect leads, absolute where it can be read; NULL */
 	const char *address;  /* that was connected to; NULL */
 	const struct look_header *headers;
 	size_t header_count;
