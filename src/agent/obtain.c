@@ -683,6 +683,30 @@ int obtain_entry(struct preparation *p, size_t index, bool *got, struct err *err
 	return 0;
 }
 
+int obtain_link_same(struct preparation *p, size_t index, bool *got, struct err *err)
+{
+	const struct entry *entry = &p->manifest.entries[index];
+	struct err unusable = ERR_INIT;
+	struct location location;
+	const char *name;
+	int dir_fd;
+
+	*got = false;
+	if (entry->type != ENTRY_FILE || preparation_is_covered(p, entry->path) ||
+	    preparation_is_generated(p, entry->path) || !find_same(&p->sources[0], entry, &location) ||
+	    location.entry->st_mode != entry->mode ||
+	    tree_parent(&location.source->cursor, location.entry->entry.path, &dir_fd, &name, &unusable))
+		return 0;
+	int linked = link_into_tree(p, entry, &location, dir_fd, name, err);
+	*got = linked > 0;
+	return linked < 0 ? -1 : 0;
+}
+
+bool obtain_links(const struct preparation *p)
+{
+	return p->source_count > 0 && !p->copy && !p->restoring && p->linked > 0 && reflink_impossible;
+}
+
 int obtain_twin(struct preparation *p, size_t first, size_t index, struct err *err)
 {
 	const struct entry *from = &p->manifest.entries[first];

@@ -107,11 +107,37 @@ int preparation_check_path(const char *key, struct slice path, struct err *err) 
 /* Folders above a path that the release does not have. */
 int preparation_make_parents(struct preparation *p, struct slice path, struct err *err) CHECKED;
 
+/* ahead.c: a helping process for what only has to be linked. */
+struct ahead {
+	struct preparation *p; /* set by the caller, all else zero */
+	bool tried, runs;
+	size_t from, to; /* what it does */
+	struct ahead_entry {
+		bool linked;
+		struct signature taken;
+	} *entries; /* in shared memory */
+	size_t len;
+	struct apart apart;
+};
+/* Starts it once, when links are what is made and enough are left from `next` on. Where
+ * that cannot be, everything is done by the caller. */
+void ahead_begin(struct ahead *ahead, size_t next);
+/* Before the first entry that it may have done: waits until it is through. */
+int ahead_await(struct ahead *ahead, size_t index, struct err *err) CHECKED;
+/* Whether this one was linked, which is counted then. */
+bool ahead_took(struct ahead *ahead, size_t index);
+void ahead_free(struct ahead *ahead); /* cleanup function; waits too */
+
 /* obtain.c: from the live activation and other kept ones, and from objects/. */
 int obtain_open_sources(struct preparation *p, struct err *err) CHECKED;
 void obtain_close_sources(struct preparation *p);
 /* Puts entry `index` in place from what is here; *got false when it must come. */
 int obtain_entry(struct preparation *p, size_t index, bool *got, struct err *err) CHECKED;
+/* Only whether the first source has it under the same path and it can be linked; changes
+ * nothing of `p` but the counts and what is taken. */
+int obtain_link_same(struct preparation *p, size_t index, bool *got, struct err *err) CHECKED;
+/* Links are what becomes of unchanged files here: content cannot be shared in another way. */
+bool obtain_links(const struct preparation *p);
 /* Another entry with the same content as `first`, which is in place. */
 int obtain_twin(struct preparation *p, size_t first, size_t index, struct err *err) CHECKED;
 /* Maps the content of an object that is here, for use as a base; *out is empty when there is none. */

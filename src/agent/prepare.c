@@ -283,26 +283,37 @@ static void want(struct preparation *p, size_t index)
 	p->next[first - 1] = (uint32_t)index + 1;
 }
 
+static int make_dirs(struct preparation *p, struct err *err)
+{
+	for (size_t i = 0; i < p->manifest.count; i++) {
+		const struct entry *entry = &p->manifest.entries[i];
+		if (entry->type != ENTRY_DIR || preparation_is_covered(p, entry->path))
+			continue;
+		if (session_breathe(p->session, "link", 0, p->manifest.count, 0, 0, err) || make_dir(p, entry, err))
+			return -1;
+	}
+	return 0;
+}
+
 /* Folders, and every file that is here already; what is not goes into `wanted`. */
 static int fill_tree(struct preparation *p, struct err *err)
 {
-	if (obtain_open_sources(p, err))
+	AUTO(ahead_free) struct ahead ahead = { .p = p };
+
+	if (obtain_open_sources(p, err) || make_dirs(p, err))
 		return -1;
 	p->next = mem_array(p->manifest.count, sizeof(*p->next));
 	if (p->manifest.count <= SIGNATURES_KEPT_MAX)
 		p->taken = ARENA_NEW_ARRAY(&p->arena, p->manifest.count, struct signature);
 	for (size_t i = 0; i < p->manifest.count; i++) {
-		const struct entry *entry = &p->manifest.entries[i];
-		bool got = false;
-		if (session_breathe(p->session, "link", i, p->manifest.count, 0, 0, err))
-			return -1;
-		if (entry->type == ENTRY_DIR) {
-			if (!preparation_is_covered(p, entry->path) && make_dir(p, entry, err))
-				return -1;
+		if (p->manifest.entries[i].type == ENTRY_DIR)
 			continue;
-		}
 		p->files++;
-		if (obtain_entry(p, i, &got, err))
+		ahead_begin(&ahead, i);
+		if (session_breathe(p->session, "link", i, p->manifest.count, 0, 0, err) || ahead_await(&ahead, i, err))
+			return -1;
+		bool got = ahead_took(&ahead, i);
+		if (!got && obtain_entry(p, i, &got, err))
 			return -1;
 		if (!got)
 			want(p, i);

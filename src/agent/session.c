@@ -107,15 +107,15 @@ int session_breathe(struct session *session, const char *step, uint64_t files, u
 	return session_send_record(session, MSG_PROGRESS, &text, err);
 }
 
-int session_apart(struct session *session, const char *step, int (*work)(void *context, struct err *err),
-		  void *context, struct err *err)
+int session_apart_begin(int (*work)(void *context, struct err *err), void *context, struct apart *out,
+			struct err *err)
 {
 	int ends[2];
 
 	if (pipe(ends) != 0)
 		return err_errno(err, "pipe");
-	pid_t pid = fork();
-	if (pid == 0) {
+	out->pid = fork();
+	if (out->pid == 0) {
 		struct err failure = ERR_INIT;
 		close(ends[0]);
 		int failed = work(context, &failure);
@@ -124,23 +124,41 @@ int session_apart(struct session *session, const char *step, int (*work)(void *c
 		_exit(failed ? 1 : 0);
 	}
 	close(ends[1]);
-	int result = pid < 0 ? err_errno(err, "fork") : 0;
-	struct pollfd done = { ends[0], POLLIN, 0 };
-	while (result == 0 && poll(&done, 1, PROGRESS_EVERY_MS) <= 0)
-		result = session_breathe(session, step, 0, 0, 0, 0, err);
+	out->done_fd = ends[0];
+	if (out->pid > 0)
+		return 0;
+	err_errno(err, "fork");
+	close_fd(&out->done_fd);
+	return -1;
+}
+
+int session_apart_end(struct session *session, const char *step, struct apart *apart, struct err *err)
+{
+	struct pollfd done = { apart->done_fd, POLLIN, 0 };
 	struct err failure = ERR_INIT, unread = ERR_INIT;
 	size_t got = 0;
+	int raw = 0, result = 0;
+
+	while (result == 0 && poll(&done, 1, PROGRESS_EVERY_MS) <= 0)
+		result = session_breathe(session, step, 0, 0, 0, 0, err);
 	/* Less than a pipe holds at once, so it comes whole or not at all. */
-	if (pid > 0 && fd_read_full(ends[0], &failure, sizeof(failure), &got, &unread))
+	if (fd_read_full(apart->done_fd, &failure, sizeof(failure), &got, &unread))
 		got = 0;
-	close(ends[0]);
-	int raw = 0;
-	while (pid > 0 && waitpid(pid, &raw, 0) < 0 && errno == EINTR)
+	close_fd(&apart->done_fd);
+	while (waitpid(apart->pid, &raw, 0) < 0 && errno == EINTR)
 		;
 	if (result || (WIFEXITED(raw) && WEXITSTATUS(raw) == 0))
 		return result;
 	*err = failure;
 	return got == sizeof(failure) ? -1 : err_set(err, ERR_INTERNAL, "%s: a helping process died", step);
+}
+
+int session_apart(struct session *session, const char *step, int (*work)(void *context, struct err *err),
+		  void *context, struct err *err)
+{
+	struct apart apart;
+
+	return session_apart_begin(work, context, &apart, err) || session_apart_end(session, step, &apart, err) ? -1 : 0;
 }
 
 struct sync_work {

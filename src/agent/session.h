@@ -7,6 +7,8 @@
 #include "agent/protocol.h"
 #include "agent/state.h"
 
+#include <sys/types.h>
+
 struct preparation;
 
 enum { RELAYS_MAX = 16 };
@@ -57,6 +59,15 @@ int session_breathe(struct session *session, const char *step, uint64_t files, u
  * longer than the controller's patience. Only what it does to files remains. */
 int session_apart(struct session *session, const char *step, int (*work)(void *context, struct err *err),
 		  void *context, struct err *err) CHECKED;
+/* The same in two steps, with something else to do in between. Whatever begun well must
+ * be ended, also after an error: _end waits for it. */
+struct apart {
+	pid_t pid;
+	int done_fd;
+};
+int session_apart_begin(int (*work)(void *context, struct err *err), void *context, struct apart *out,
+			struct err *err) CHECKED;
+int session_apart_end(struct session *session, const char *step, struct apart *apart, struct err *err) CHECKED;
 /* syncfs(2): one call covers thousands of files and their folders. */
 int session_sync_fs(struct session *session, int fd, struct err *err) CHECKED;
 /* tree_remove_at for trees of any size. */

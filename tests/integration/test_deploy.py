@@ -205,6 +205,28 @@ def test_hand_edits_are_named_kept_aside_and_not_carried_on(shop):
     assert "<?php phpinfo();\n" in aside
 
 
+@pytest.mark.skipif(os.cpu_count() < 2, reason="needs two processors")
+def test_many_unchanged_files_are_linked_by_two_processes(shop):
+    """The second one links from the middle on; it leaves what was edited to the first."""
+    files = {f"many/{number // 100:02}/file{number}.txt": f"{number}\n" for number in range(3000)}
+    shop.repo.import_files(files)
+    shop.environment("dev", "web1").run.ok("deploy", "dev")
+    place = shop.place()
+    before = place.live_dir
+    for number in (10, 2990):
+        replace(before / f"many/{number // 100:02}/file{number}.txt", "edited\n")
+    shop.repo.import_files({"many/29/file2950.txt": "changed\n"})
+    shop.run.ok("deploy", "dev")
+    assert place.live_dir != before
+    assert place.tree() == shop.repo.tree("main")
+    for number in (5, 1600, 2999):
+        path = f"many/{number // 100:02}/file{number}.txt"
+        assert os.path.samefile(before / path, place.live_dir / path)
+    shop.run.ok("rollback", "dev")
+    assert place.tree() == shop.repo.tree("main~1")
+    assert "edit" not in shop.run.ok("status").text
+
+
 def test_generated_paths_are_never_drift(shop):
     shop.config["deploy"]["generated"] = ["bootstrap/cache"]
     shop.environment("dev", "web1").run.ok("deploy", "dev")
