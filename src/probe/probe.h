@@ -67,6 +67,8 @@ struct probe {
 
 extern const struct probe *const probes[]; /* sorted by dimension, ends with NULL */
 const struct probe *probe_find(struct slice dimension);
+/* docs/reference/facts.md, for people. Not in the agent. */
+void probe_print_reference(struct buf *out);
 
 /* Runs the chosen ones (which: one bool a probe; NULL: all) side by side and writes one
  * snapshot. `breathe` is called several times a second and ends all of it when it fails. A
