@@ -2,7 +2,7 @@
 #include "api/list.h"
 
 #include "api/parity.h"
-#include "engine/parity.h"
+#include "engine/parity_history.h"
 
 /* A list input as texts; with `split`, "env,db" is two. */
 static struct str_list texts(struct arena *arena, const json_t *in, const char *name, bool split)
@@ -145,13 +145,19 @@ const struct operation operation_drift = {
 static int run_facts(struct engine *engine, const json_t *in, json_t **out, struct err *err)
 {
 	struct parity_request request = parity_input(engine, in);
+	const char *history = input_str(in, "history");
 
-	return parity_facts(engine, &request, out, err);
+	if (!history)
+		return parity_facts(engine, &request, out, err);
+	if (!engine->project || request.count != 1)
+		return err_set(err, ERR_USER, "--history is about one environment of a project");
+	return parity_history_timeline(engine, request.subjects[0], history, out, err);
 }
 
 static const struct operation_key facts_keys[] = {
 	{"subjects", OPERATION_LIST, .positional = true, .value = "ENV…",
 	 .text = "environments, places, release:ID"},
+	{ "history", OPERATION_STRING, .value = "FACT", .text = "when this one changed, from the runs kept on this machine" },
 	PARITY_LOOK_KEYS,
 };
 

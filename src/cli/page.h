@@ -44,6 +44,7 @@ void render_facts(struct page *page);
 /* render_advice.c */
 void render_checklist(struct page *page);
 void render_assess(struct page *page);
+void render_fact_history(struct page *page);
 void render_allow_add(struct page *page);
 void render_allow_list(struct page *page);
 void render_allow_remove(struct page *page);

@@ -119,6 +119,33 @@ void render_assess(struct page *page)
 	buf_putc(page->out, '\n');
 }
 
+/* --- one fact over time ------------------------------------------------------------------------ */
+
+void render_fact_history(struct page *page)
+{
+	const json_t *servers = json_object_get(page->result, "servers");
+	size_t index, p;
+	json_t *server, *point;
+
+	styled(page, STYLE_BOLD, str(page->result, "fact"));
+	buf_putc(page->out, '\n');
+	json_array_foreach(servers, index, server) {
+		plain(page, str(server, "server"));
+		buf_printf(page->out, ", %lld run%s\n", (long long)num(server, "runs"), num(server, "runs") == 1 ? "" : "s");
+		json_array_foreach(json_object_get(server, "points"), p, point) {
+			const char *state = str(point, "state");
+			buf_puts(page->out, "  ");
+			age(page, num(point, "at"));
+			buf_puts(page->out, "  ");
+			if (strcmp(state, "value") == 0)
+				plain(page, str(point, "text"));
+			else
+				styled(page, STYLE_WARN, strcmp(state, "missing") == 0 ? "missing" : str(point, "text"));
+			buf_printf(page->out, "  (%s)\n", str(point, "run"));
+		}
+	}
+}
+
 /* --- rules and findings ---------------------------------------------------------------------- */
 
 void render_allow_add(struct page *page)

@@ -652,6 +652,10 @@ void render_facts(struct page *page)
 	size_t index;
 	json_t *server;
 
+	if (*str(page->result, "fact")) {
+		render_fact_history(page);
+		return;
+	}
 	json_array_foreach(servers, index, server)
 	{
 		if (json_array_size(servers) > 1 || *str(server, "why")) {

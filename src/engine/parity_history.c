@@ -2,10 +2,12 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "engine/fleet_of.h"
 #include "engine/temp_file.h"
 #include "model/deployment.h"
 #include "model/parity_finding.h"
 #include "model/parity_snapshot.h"
+#include "model/parity_timeline.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -245,4 +247,60 @@ int parity_history_since(struct engine *engine, const char *since, json_t *out, 
 							      (json_int_t)change->at_ms));
 	}
 	return 0;
+}
+
+/* --- one fact over time ---------------------------------------------------------------------- */
+
+static const char *point_name(enum parity_point_kind kind)
+{
+	switch (kind) {
+	case PARITY_POINT_VALUE:
+		return "value";
+	case PARITY_POINT_MISSING:
+		return "missing";
+	case PARITY_POINT_NOT_CHECKED:
+		return "not_checked";
+	case PARITY_POINT_UNREADABLE:
+		return "unreadable";
+	}
+	return "?";
+}
+
+static json_t *timeline_json(const struct parity_timeline *timeline, const char *label, bool *known)
+{
+	json_t *points = json_array();
+
+	for (size_t i = 0; i < timeline->count; i++) {
+		const struct parity_point *point = &timeline->items[i];
+		*known = *known || point->kind == PARITY_POINT_VALUE || point->kind == PARITY_POINT_NOT_CHECKED;
+		json_array_append_new(points, json_pack("{s:I, s:o, s:s, s:o}", "at", (json_int_t)point->at_ms, "run",
+							json_cstr(point->run), "state", point_name(point->kind), "text",
+							json_text(slice_of(point->text ? point->text : ""))));
+	}
+	return json_pack("{s:s, s:I, s:I, s:o}", "server", label, "runs", (json_int_t)timeline->runs, "last_seen",
+			 (json_int_t)timeline->last_seen_ms, "points", points);
+}
+
+int parity_history_timeline(struct engine *engine, const char *environment, const char *key, json_t **out,
+			    struct err *err)
+{
+	const struct environment *found;
+	struct parity_timeline timeline;
+	json_t *servers = json_array();
+	bool known = false;
+
+	*out = json_pack("{s:s, s:o, s:o}", "environment", environment, "fact", json_text(slice_of(key)), "servers", servers);
+	if (project_find_environment(engine->project, environment, &found, err))
+		return -1;
+	for (size_t i = 0; i < found->servers.count; i++) {
+		const struct server *server = &found->servers.items[i];
+		if (parity_timeline(&engine->home, &engine->arena, engine->project->name, environment,
+				    server_key(&engine->arena, server), key, 0, &timeline, err))
+			return -1;
+		json_array_append_new(servers, timeline_json(&timeline, server_label(&engine->arena, server), &known));
+	}
+	if (known)
+		return 0;
+	err_set(err, ERR_NOT_FOUND, "no run that is kept saw %s in %s", key, environment);
+	return err_hint(err, "`lockstep facts %s` lists what is seen now; `lockstep parity` and `drift` keep what they see", environment);
 }

@@ -21,3 +21,8 @@ int parity_history_since(struct engine *engine, const char *since, json_t *out, 
 /* What a server showed when it was last looked at; -1 in *fd_out: never. */
 int parity_history_last(struct engine *engine, const char *environment, const char *server, int *fd_out,
 			int64_t *taken_out, struct err *err) CHECKED;
+
+/* One fact of every server of an environment over the runs that are kept: "servers", each
+ * with its "points", changes only. ERR_NOT_FOUND when no run that is kept knows it. */
+int parity_history_timeline(struct engine *engine, const char *environment, const char *key, json_t **out,
+			    struct err *err) CHECKED;

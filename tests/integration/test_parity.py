@@ -158,3 +158,16 @@ def test_a_wrong_subject_is_told_with_what_to_do(shop):
     assert result.code == 1 and "twice" in result.err
     result = shop.run("facts", "dev", "--only", "runtimes")
     assert result.code == 1 and "runtime" in result.err
+
+
+def test_one_fact_over_time(shop):
+    alike(shop)
+    shop.run.ok("parity")
+    readme = shop.place("stg1").live_dir / "README.md"
+    readme.chmod(0o600)
+    shop.run("parity")
+    points = shop.run.ok("facts", "staging", "--history", "file/README.md/mode", "--json").json["servers"][0]["points"]
+    assert [point["text"] for point in points] == ["0644", "0600"]
+    assert "0600" in shop.run.ok("facts", "staging", "--history", "file/README.md/mode").out
+    unknown = shop.run("facts", "staging", "--history", "file/none/mode")
+    assert unknown.code == 5, str(unknown)
