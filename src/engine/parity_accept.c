@@ -65,7 +65,7 @@ static int write_below(int dir_fd, const char *side, const char *path, struct sl
 static int run_diff(const char *dir, struct buf *out, struct err *err)
 {
 	const char *const argv[] = {"git",	   "-c",	 "core.autocrlf=false", "diff", "--no-index",
-				    "--no-prefix", "--no-color", "--no-ext-diff",	"a",	"b",
+				    "--no-prefix", "--no-color", "--no-ext-diff", "--no-textconv",	"a",	"b",
 				    NULL};
 	const struct child_spec spec = {
 		.argv = argv, .dir = dir, .stdin_fd = -1, .stdout_fd = CHILD_PIPE, .stderr_fd = -1};
@@ -101,6 +101,17 @@ static int released_content(struct engine *engine, const struct subject *subject
 		     : 0;
 }
 
+/* The path was said by a server, and files are written under that name here. */
+static bool is_clean(const char *path)
+{
+	for (struct slice rest = slice_of(path); rest.ptr;) {
+		struct slice part = slice_cut(&rest, '/');
+		if (part.len == 0 || slice_is(part, ".") || slice_is(part, "..") || slice_is(part, ".git"))
+			return false;
+	}
+	return strlen(path) < PATH_MAX_BYTES - 8;
+}
+
 static int make_patch(struct engine *engine, const struct subject *subject, const char *path,
 		      struct buf *patch, struct err *err)
 {
@@ -111,6 +122,8 @@ static int make_patch(struct engine *engine, const struct subject *subject, cons
 	struct slice before;
 	AUTO(close_fd) int dir_fd = -1;
 
+	if (!is_clean(path))
+		return err_set(err, ERR_USER, "this is no path a release can have");
 	if (released_content(engine, subject, slice_of(path), &before, err) || !mkdtemp(dir))
 		return err->code ? -1 : err_errno(err, "%s", dir);
 	int result = dir_open_at(AT_FDCWD, dir, &dir_fd, err);

@@ -1,6 +1,7 @@
 """Environments held against each other, end to end: what is found, told, put right, and gone."""
 
 import json
+import sqlite3
 import subprocess
 
 import pytest
@@ -171,3 +172,13 @@ def test_one_fact_over_time(shop):
     assert "0600" in shop.run.ok("facts", "staging", "--history", "file/README.md/mode").out
     unknown = shop.run("facts", "staging", "--history", "file/none/mode")
     assert unknown.code == 5, str(unknown)
+
+
+def test_a_path_a_server_made_up_writes_nothing_here(shop, tmp_path):
+    alike(shop)
+    (shop.place("stg1").live_dir / "README.md").write_text("edited by hand\n")
+    finding = keys(shop.run("drift", "staging", "--json"))["file/README.md/content"]
+    with sqlite3.connect(shop.run.home / "state.db") as state:
+        state.execute("update parity_finding set fact_key = 'file/../../../evil/content' where finding_id = ?", [finding["id"]])
+    refused = shop.run("accept", finding["id"])
+    assert refused.code == 1 and "no path a release can have" in refused.err, str(refused)
