@@ -220,7 +220,7 @@ static void put_url_authority(struct buf *out, const struct collect_request *req
 	if (user)
 		authority = slice_skip(authority, (size_t)(user - authority.ptr) + 1);
 	if (!look_split(authority, fallback, host, &port)) {
-		put_comparable(out, request, authority);
+		buf_puts(out, "{malformed}"); /* perhaps a password with a slash in it */
 		return;
 	}
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
@@ -230,6 +230,19 @@ static void put_url_authority(struct buf *out, const struct collect_request *req
 		return;
 	}
 	put_authority(out, request, host, 0);
+}
+
+static void put_scheme(struct buf *out, struct slice scheme)
+{
+	bool fine = scheme.len > 0;
+
+	for (size_t i = 0; i < scheme.len; i++)
+		fine = fine && (isalnum((unsigned char)scheme.ptr[i]) || strchr("+.-", scheme.ptr[i])) &&
+		       scheme.ptr[i];
+	if (fine)
+		put_lower(out, scheme);
+	else
+		buf_puts(out, "{malformed}");
 }
 
 void put_url(struct buf *out, const struct collect_request *request, struct slice url)
@@ -242,7 +255,7 @@ void put_url(struct buf *out, const struct collect_request *request, struct slic
 	if (at && at < rest.ptr + rest.len) {
 		struct slice scheme = slice_make(url.ptr, (size_t)(at - url.ptr));
 		size_t skipped = MIN(scheme.len + 3, rest.len);
-		put_lower(out, scheme);
+		put_scheme(out, scheme);
 		buf_puts(out, "://");
 		rest = slice_skip(rest, skipped);
 		while (len < rest.len && !strchr("/?", rest.ptr[len]))

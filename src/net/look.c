@@ -237,6 +237,24 @@ static void certificates_take(struct sight *sight)
 
 /* --- one request --------------------------------------------------------------------- */
 
+/* Without a user or password it may hold: they would be sent. */
+static const char *url_bare(struct arena *arena, const char *url)
+{
+	const char *bare = NULL;
+	char *text = NULL;
+	CURLU *parts = curl_url();
+
+	ASSERT(parts);
+	if (curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+	    curl_url_set(parts, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
+	    curl_url_set(parts, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
+	    curl_url_get(parts, CURLUPART_URL, &text, 0) == CURLUE_OK)
+		bare = arena_strdup(arena, text);
+	curl_free(text);
+	curl_url_cleanup(parts);
+	return bare ? bare : "malformed:";
+}
+
 static void sight_set_up(struct sight *sight, CURLM *multi)
 {
 	const struct look_spec *spec = sight->spec;
@@ -248,7 +266,7 @@ static void sight_set_up(struct sight *sight, CURLM *multi)
 	sight->curl_error[0] = '\0';
 	sight->header_bytes = 0;
 	sight->too_long = sight->body = false;
-	curl_easy_setopt(easy, CURLOPT_URL, spec->url);
+	curl_easy_setopt(easy, CURLOPT_URL, url_bare(sight->arena, spec->url));
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, sight);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "lockstep");
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");

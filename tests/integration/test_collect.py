@@ -187,7 +187,8 @@ def test_two_environments_answering_alike_have_equal_facts():
         )
 
     with Web(answer) as staging, Web(answer) as production:
-        one, two = (collect("--url", f"{web.url}/up?token=hush", "--own", web.host) for web in (staging, production))
+        one, two = (collect("--url", f"http://user:hush@{web.host}/up?token=hush", "--own", web.host)
+                    for web in (staging, production))
         sent = staging.requests[0]
     assert values(one, "http/") == values(two, "http/")
     up = values(one, "http/http://{host}/up?token=*/")
@@ -286,6 +287,12 @@ def test_a_refusal_is_seen_and_a_broken_answer_too():
         facts = collect("--url", f"http://127.0.0.1:{gone}/", "--url", f"http://127.0.0.1:{port}/")
     assert facts[f"http/http://127.0.0.1:{gone}//status"]["value"] == "the connection was refused"
     assert facts[f"http/http://127.0.0.1:{port}//status"]["value"] == "the connection was closed before the answer"
+
+
+def test_an_address_that_is_none_is_said_to_be():
+    facts = collect("--url", "http://a b/", "--url", "ftp://a.test/x", "--url", "https://user:hush/x")
+    assert {fact["value"] for key, fact in facts.items() if key.startswith("http/")} == {
+        "the address or the answer is malformed"}
 
 
 def test_many_urls_are_looked_at_side_by_side():

@@ -56,6 +56,8 @@ static void test_urls(void **state)
 		{"https://shop.acme.io:8443/", "https://{host}:8443/"},
 		{"https://Other.io/a", "https://other.io/a"},
 		{"/relative?x=1", "/relative?x=*"},
+		{"ht\x06tps://u:p@a.io/", "{malformed}://a.io/"},
+		{"https://user:se", "https://{malformed}/"},
 		{"", "/"},
 	};
 	(void)state;
