@@ -256,6 +256,9 @@ static void put_servers(struct table *table, const json_t *finding, size_t envir
 	AUTO(buf_free) struct buf line = BUF_INIT(1 << 20);
 	size_t count = json_array_size(cells);
 
+	/* Of drift each finding is about one server, and says which. */
+	if (strcmp(str(table->view->result, "kind"), "drift") == 0)
+		return;
 	for (size_t i = 0; i < count; i++) {
 		const json_t *cell = json_array_get(cells, i);
 		bool told = strcmp(str(cell, "environment"), table->view->environments[environment]) != 0 ||

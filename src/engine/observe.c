@@ -173,6 +173,42 @@ static bool is_wanted(const struct observe_request *request, const char *dimensi
 	return request->only_count == 0;
 }
 
+static bool skips(const struct environment *environment, const char *dimension)
+{
+	const struct str_list *list = environment ? &environment->parity.looks.skip : NULL;
+
+	for (size_t i = 0; list && i < list->count; i++)
+		if (strcmp(list->items[i], dimension) == 0)
+			return true;
+	return false;
+}
+
+/* What lockstep.yml says to look at, where nobody asked for anything else: `only`, and not
+ * what all of the subjects skip. One that a part of them skips is a gap of theirs. */
+static void choose_dimensions(struct run *run, struct observe_request *chosen)
+{
+	const struct project *project = run->engine->project;
+	const struct dimension *dimension;
+
+	if (!project || run->request->only_count)
+		return;
+	const char **only = ARENA_NEW_ARRAY(&run->engine->arena, dimension_count(), const char *);
+	for (size_t i = 0; (dimension = dimension_at(i)); i++) {
+		bool named = project->parity.only.count == 0, skipped = run->count > 0;
+		for (size_t k = 0; k < project->parity.only.count; k++)
+			named = named || strcmp(project->parity.only.items[k], dimension->name) == 0;
+		for (size_t k = 0; k < run->count; k++)
+			skipped = skipped && skips(run->subjects[k].environment, dimension->name);
+		if (named && !skipped)
+			only[chosen->only_count++] = dimension->name;
+	}
+	/* Nothing left is not everything. */
+	if (chosen->only_count == 0)
+		only[chosen->only_count++] = "";
+	chosen->only = only;
+	run->request = chosen;
+}
+
 static int check_only(const struct observe_request *request, struct err *err)
 {
 	for (size_t i = 0; i < request->only_count; i++) {
@@ -296,6 +332,21 @@ static int put_gaps(const struct run *run, struct fact_list *list, bool of_serve
 	return 0;
 }
 
+static int put_skipped(const struct run *run, struct fact_list *list, const struct subject *subject, struct err *err)
+{
+	const struct dimension *dimension;
+
+	for (size_t i = 0; (dimension = dimension_at(i)); i++) {
+		char key[64];
+		if (!is_wanted(run->request, dimension->name) || !skips(subject->environment, dimension->name))
+			continue;
+		snprintf(key, sizeof(key), "%s/", dimension->name);
+		if (fact_add(list, slice_of(key), FACT_NOT_CHECKED, SLICE("left out by `parity: skip`"), err))
+			return -1;
+	}
+	return 0;
+}
+
 static int write_list(struct fact_list *list, int *fd_out, struct err *err)
 {
 	AUTO(close_fd) int fd = -1;
@@ -320,7 +371,7 @@ static int merge_item(struct run *run, struct subject *subject, struct observed 
 	size_t count = 0;
 
 	if (put_gaps(run, &gaps, seen_fd < 0, false, item->why ? item->why : "not looked at", err) ||
-	    write_list(&gaps, &gaps_fd, err) || temp_file(&fd, err))
+	    put_skipped(run, &gaps, subject, err) || write_list(&gaps, &gaps_fd, err) || temp_file(&fd, err))
 		return -1;
 	if (seen_fd >= 0)
 		readers[count++] = fact_reader_of_fd(seen_fd);
@@ -418,6 +469,18 @@ static void note_applied(struct arena *arena, struct observed *item, const struc
 	item->applied.at_ms = live->at;
 }
 
+static struct text_list without_skipped(struct arena *arena, const struct subject *subject, const char **dimensions,
+					size_t count)
+{
+	const char **kept = ARENA_NEW_ARRAY(arena, count, const char *);
+	size_t kept_count = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!skips(subject->environment, dimensions[i]))
+			kept[kept_count++] = dimensions[i];
+	return (struct text_list){kept, kept_count};
+}
+
 /* Every place in one fleet: fifty servers of four environments take as long as the slowest. */
 static int ask_servers(struct run *run, struct err *err)
 {
@@ -466,7 +529,7 @@ static int ask_servers(struct run *run, struct err *err)
 			for (size_t s = 0; s < run->subjects[i].count && !run->subjects[i].is_release;
 			     s++, count++) {
 				orders[count] = order_of(run, &run->subjects[i], s);
-				orders[count].only = (struct text_list){dimensions, dimension_total};
+				orders[count].only = without_skipped(arena, &run->subjects[i], dimensions, dimension_total);
 			}
 		if (fleet_probe(fleet, NULL, orders, &unreachable)) {
 			bool interrupted = unreachable.code == ERR_INTERRUPTED;
@@ -513,8 +576,10 @@ int observe(struct engine *engine, const struct observe_request *request, struct
 
 	*out = (struct observation){.arena = &engine->arena};
 	random_bytes(out->run_key, sizeof(out->run_key));
+	struct observe_request chosen = *request;
 	if (check_only(request, err) || parse_subjects(&run, err))
 		return -1;
+	choose_dimensions(&run, &chosen);
 	if (engine->project) {
 		if (configuration_history_keys(engine, run.safe, &run.keys, err))
 			return -1;

@@ -57,6 +57,16 @@ static bool wanted(const struct observe_request *request, const char *dimension)
 	return request->only_count == 0;
 }
 
+static bool skips(const struct environment *environment, const char *dimension)
+{
+	const struct str_list *list = environment ? &environment->parity.looks.skip : NULL;
+
+	for (size_t i = 0; list && i < list->count; i++)
+		if (strcmp(list->items[i], dimension) == 0)
+			return true;
+	return false;
+}
+
 static void skip(struct beside *beside, const char *key, const char *why)
 {
 	struct err full = ERR_INIT;
@@ -283,8 +293,9 @@ static void plan_collect(struct beside *beside)
 	}
 	for (size_t i = 0; i < urls.count; i++)
 		add_own_host(beside, &hosts, host_of(arena, urls.items[i]));
+	struct texts servers = {ARENA_NEW_ARRAY(arena, environment->servers.count, const char *), 0};
 	for (size_t i = 0; i < environment->servers.count; i++)
-		add_own_host(beside, &hosts, environment->servers.items[i].place.host);
+		add_own_host(beside, &servers, environment->servers.items[i].place.host);
 	add_filled(beside, &names, PARITY_NAME, &parity->names);
 	add_filled(beside, &ports, PARITY_PORT, &parity->ports);
 	struct collect_group *groups =
@@ -305,6 +316,8 @@ static void plan_collect(struct beside *beside)
 		.url_count = urls.count,
 		.own_hosts = hosts.items,
 		.own_host_count = hosts.count,
+		.server_hosts = servers.items,
+		.server_host_count = servers.count,
 		.names = names.items,
 		.name_count = names.count,
 		.endpoints = endpoints,
@@ -326,7 +339,7 @@ static void drop_unwanted(struct beside *beside)
 		struct slice name = fact_dimension(beside->facts.items[i].key);
 		char text[64];
 		snprintf(text, sizeof(text), "%.*s", SLICE_ARG(name));
-		if (wanted(beside->request, text))
+		if (wanted(beside->request, text) && !skips(beside->environment, text))
 			beside->facts.items[kept++] = beside->facts.items[i];
 	}
 	beside->facts.count = kept;
@@ -345,7 +358,7 @@ static void *work(void *context)
 	struct beside *beside = context;
 	struct err err = ERR_INIT;
 
-	if (wanted(beside->request, "db")) {
+	if (wanted(beside->request, "db") && !skips(beside->environment, "db")) {
 		if (beside->request->no_databases)
 			skip(beside, "db/", "left out by --no-databases");
 		else if (beside->environment)

@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { SIDE_BYTES_MAX = 256 << 20 };
+enum { SIDE_BYTES_MAX = 256 << 20, FINGERPRINTED_MAX = 4 << 20 };
 
 struct drift {
 	struct engine *engine;
@@ -125,6 +125,7 @@ static int compare_sides(struct drift *drift, const struct sides *sides, struct 
 		.partial = true,
 		.now_ms = drift->now_ms,
 		.wanted = sides->wanted,
+		.context = drift,
 	};
 	int result = findings_gather(arena, &input, &found, err);
 	for (size_t i = 0; i < 2; i++)
@@ -176,17 +177,37 @@ static bool is_rendered(const struct environment *environment, struct slice path
 	return false;
 }
 
+static bool lies_in(struct slice path, const struct str_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		size_t len = strlen(list->items[i]);
+		if (slice_starts_with(path, list->items[i]) && (path.len == len || path.ptr[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/* Shown by the activation in place of the release's own: shared, written by the application,
+ * or rendered, which is compared variable by variable. */
+static bool is_covered(const struct environment *environment, struct slice path)
+{
+	return lies_in(path, &environment->delivery.shared_dirs) ||
+	       lies_in(path, &environment->delivery.shared_files) ||
+	       lies_in(path, &environment->delivery.generated) || is_rendered(environment, path);
+}
+
 /* What a release says of its files, and who looked when. */
 static bool is_of_files(void *context, struct slice key)
 {
 	static const char *const wanted[] = {"content", "mode", "modified", "edited", "edited_by"};
+	const struct drift *drift = context;
 	struct slice attribute = fact_attribute(key);
 
-	(void)context;
 	if (key.len && key.ptr[key.len - 1] == '/')
 		return slice_is(fact_dimension(key), "file");
 	if (!slice_is(fact_dimension(key), "file") || slice_starts_with(key, "file//") ||
-	    slice_starts_with(key, "file/shared/") || slice_starts_with(key, "file/./"))
+	    slice_starts_with(key, "file/shared/") || slice_starts_with(key, "file/./") ||
+	    is_covered(drift->environment, fact_subject(key)))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
 		if (slice_is(attribute, wanted[i]))
@@ -194,34 +215,32 @@ static bool is_of_files(void *context, struct slice key)
 	return false;
 }
 
-/* Shared, generated and rendered files are not the release's: taken over from what is seen, so
- * that they never differ here. */
-static int add_what_is_not_released(struct drift *drift, const struct manifest *manifest, int seen_fd,
-				    struct fact_list *list, struct err *err)
+/* The content of keys and the like is fingerprinted by its agent: so is the release's. */
+static int add_fingerprints(struct drift *drift, const struct manifest *manifest, int seen_fd,
+			    struct fact_list *list, struct err *err)
 {
 	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(seen_fd);
-	const struct environment *environment = drift->environment;
 	struct fact fact;
 	int got;
 
 	while ((got = fact_next(reader, &fact, err)) > 0) {
-		if (!is_of_files(NULL, fact.key) || fact.evidence)
+		if (fact.kind != FACT_HMAC || fact.evidence || !is_of_files(drift, fact.key))
 			continue;
-		struct slice path = fact_subject(fact.key);
-		bool shared = false;
-		for (size_t i = 0; i < environment->delivery.shared_files.count; i++)
-			shared = shared || slice_is(path, environment->delivery.shared_files.items[i]);
-		for (size_t i = 0; i < environment->delivery.shared_dirs.count; i++) {
-			const char *dir = environment->delivery.shared_dirs.items[i];
-			shared = shared || (slice_starts_with(path, dir) &&
-					    (path.len == strlen(dir) || path.ptr[strlen(dir)] == '/'));
+		AUTO(arena_wipe_free) struct arena arena = ARENA_INIT;
+		const struct entry *entry = manifest_find(manifest, fact_subject(fact.key));
+		struct err unreadable = ERR_INIT;
+		struct digest digest;
+		struct slice content;
+		if (!entry || entry->type != ENTRY_FILE)
+			continue;
+		if (store_load_object(drift->engine->store, &entry->digest, FINGERPRINTED_MAX, &arena, &content,
+				      &unreadable)) {
+			if (fact_add(list, fact.key, FACT_NOT_CHECKED, slice_of(unreadable.text), err))
+				return -1;
+			continue;
 		}
-		const struct entry *entry = manifest_find(manifest, path);
-		bool differs_by_meaning =
-			shared || is_rendered(environment, path) || (entry && entry->type == ENTRY_LINK);
-		/* A secret file is compared by what its agent says of it, not by content. */
-		if ((differs_by_meaning || (fact.kind == FACT_HMAC && entry)) &&
-		    fact_add_fact(list, &fact, err))
+		digest_hmac(slice_make(drift->seen.run_key, DIGEST_LEN), content, &digest);
+		if (fact_add(list, fact.key, FACT_HMAC, slice_make(digest.bytes, DIGEST_LEN), err))
 			return -1;
 	}
 	return got;
@@ -250,7 +269,7 @@ static int compare_files(struct drift *drift, const struct observed *item, struc
 			     err))
 			return -1;
 	} else if (manifest_facts(&manifest, &list, err) ||
-		   add_what_is_not_released(drift, &manifest, item->fd, &list, err)) {
+		   add_fingerprints(drift, &manifest, item->fd, &list, err)) {
 		return -1;
 	}
 	if (write_side(&list, &fd, err))

@@ -58,9 +58,7 @@ static struct place_address address_of(char *text)
 
 	if (!colon)
 		return address;
-	static char whole[4096];
-	snprintf(whole, sizeof(whole), "%s", text);
-	address.text = whole;
+	address.text = strdup(text);
 	address.kind = PLACE_SSH;
 	if (at && at < colon) {
 		*at = 0;

@@ -8,7 +8,9 @@ import pytest
 
 
 def alike(shop):
-    """dev and staging with the same release, alike in everything."""
+    """dev and staging with the same release, alike in everything. The ports that others use on
+    this machine come and go while tests run."""
+    shop.config["parity"] = {"skip": ["net"]}
     shop.environment("dev", "dev1")
     shop.environment("staging", "stg1", promote_from="dev")
     shop.serve_all()
@@ -90,6 +92,7 @@ def test_code_that_was_not_deployed_is_told_apart_from_a_change_on_the_server(sh
 
 
 def test_releases_that_differ_do_not_make_every_file_a_finding(shop):
+    shop.config["parity"] = {"skip": ["net"]}
     shop.environment("dev", "dev1")
     shop.environment("staging", "stg1", promote_from="dev")
     shop.serve_all()
@@ -182,3 +185,15 @@ def test_a_path_a_server_made_up_writes_nothing_here(shop, tmp_path):
         state.execute("update parity_finding set fact_key = 'file/../../../evil/content' where finding_id = ?", [finding["id"]])
     refused = shop.run("accept", finding["id"])
     assert refused.code == 1 and "no path a release can have" in refused.err, str(refused)
+
+
+def test_what_the_file_skips_is_not_looked_at(shop):
+    alike(shop)
+    shop.config["environments"]["dev"]["parity"] = {"skip": ["pkg", "net"]}
+    shop.save()
+    result = shop.run.ok("parity", "--json").json
+    gaps = {(gap["key"], gap["environment"]): gap["why"] for gap in result["not_checked"]}
+    assert gaps[("pkg/", "dev")] == "left out by `parity: skip`"
+    assert not any(key.startswith("net/") for key, _ in gaps), "skipped by all: nobody misses it"
+    only = shop.run.ok("facts", "dev", "--only", "os", "--json").json["servers"][0]["facts"]
+    assert only and all(fact["key"].startswith("os/") for fact in only)

@@ -2,6 +2,7 @@
 
 
 def test_a_difference_holds_the_gate_until_it_is_put_right_or_a_hotfix_goes_past_it(shop):
+    shop.config["parity"] = {"skip": ["net"]}
     shop.environment("dev", "dev1")
     shop.environment("staging", "stg1", promote_from="dev")
     shop.config["environments"]["staging"]["require"] = {"parity_with": {"environment": "dev", "coverage": 50}}
@@ -21,6 +22,7 @@ def test_a_difference_holds_the_gate_until_it_is_put_right_or_a_hotfix_goes_past
 
 
 def test_where_nothing_differs_the_gate_is_open(shop):
+    shop.config["parity"] = {"skip": ["net"]}
     shop.environment("dev", "dev1")
     shop.environment("staging", "stg1", promote_from="dev")
     shop.config["environments"]["staging"]["require"] = {"parity_with": {"environment": "dev", "coverage": 50}}
@@ -30,6 +32,7 @@ def test_where_nothing_differs_the_gate_is_open(shop):
 
 
 def test_too_little_that_was_looked_at_holds_the_gate(shop):
+    shop.config["parity"] = {"skip": ["net"]}
     shop.environment("dev", "dev1")
     shop.environment("staging", "stg1", promote_from="dev")
     shop.config["environments"]["staging"]["require"] = {"parity_with": {"environment": "dev", "coverage": 100}}
@@ -40,6 +43,7 @@ def test_too_little_that_was_looked_at_holds_the_gate(shop):
 
 
 def test_what_the_deployment_brings_itself_does_not_hold_it(shop):
+    shop.config["parity"] = {"skip": ["net"]}
     shop.environment("dev", "dev1")
     shop.environment("staging", "stg1", promote_from="dev")
     shop.config["environments"]["staging"]["require"] = {"parity_with": {"environment": "dev", "coverage": 50}}

@@ -254,8 +254,9 @@ class Story:
     def hand_edit(self):
         self.tell.chapter(
             "Somebody edits a file on a server",
-            """It is noticed, named, and put aside before the next deployment: never carried on
-            silently.""",
+            """It is noticed and named. `drift` holds three sides against each other: what the project
+            declares, what was deployed, what is there. Then it goes into the code as a patch, or the
+            server goes back to what was deployed.""",
         )
         target = self.place("prod1").live_dir / "app" / "Shop.php"
         original = target.read_bytes()
@@ -265,6 +266,33 @@ class Story:
         os.rename(target.with_name("Shop.php~"), target)
         self.run("status", saying=["app/Shop.php"])
         self.tell.saw("status names the file")
+        self.run("drift", "production", expect=9, saying=["app/Shop.php"])
+        finding = self.finding("app/Shop.php")
+        self.run("accept", finding, saying=["+// quick fix"])
+        self.run("revert", finding)
+        self.tell.insist(target.parent.parent.parent.exists(), "the server went back to what was deployed")
+        self.tell.insist(
+            self.digests("prod1", "prod2") == {self.first_digest}, "prod1 and prod2 show the release, byte by byte"
+        )
+
+    def finding(self, path):
+        """The id `drift` gave it, as a person would copy it from the screen."""
+        result = self.lockstep("drift", "production", "--json").json
+        return next(row["id"] for row in result["findings"] if path in row["key"])
+
+    def differences(self):
+        self.tell.chapter(
+            "What differs between staging and production",
+            """The question behind most failed deployments, asked of the servers themselves: system,
+            packages, runtimes, variables, files, network, units. Here staging got a config file in
+            shared/ that production never saw. This command needs no lockstep.yml at all.""",
+        )
+        shared = self.place("stg1").path / "shared" / "limits.ini"
+        shared.parent.mkdir(exist_ok=True)
+        shared.write_text("requests = 100\n")
+        places = [f"{name}:srv/shop" for name in ("stg1", "prod1")]
+        self.run("diff", *places, expect=9, saying=["shared"])
+        self.tell.saw("staging has what production lacks; what was not checked is counted")
 
     def the_end(self):
         self.tell.chapter(
@@ -293,6 +321,7 @@ class Story:
             self.failing_server,
             self.rollback,
             self.hand_edit,
+            self.differences,
             self.the_end,
         ):
             part()
