@@ -48,7 +48,7 @@ struct probe_sink {
 	struct probe_memory *memory; /* answers of programs; NULL: none are kept */
 };
 
-struct probe_fact {	  /* for docs/facts.md */
+struct probe_fact {	  /* for docs/reference/facts.md */
 	const char *key;  /* "pkg/NAME/version" */
 	const char *kind; /* "version" */
 	const char *text;

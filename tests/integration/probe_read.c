@@ -58,7 +58,9 @@ static struct place_address address_of(char *text)
 
 	if (!colon)
 		return address;
-	address.text = strdup(text);
+	static char whole[4096];
+	snprintf(whole, sizeof(whole), "%s", text);
+	address.text = whole;
 	address.kind = PLACE_SSH;
 	if (at && at < colon) {
 		*at = 0;

@@ -19,12 +19,19 @@ static void the_page_is_current(void **state)
 	probe_print_reference(&text);
 	assert_false(text.overflow);
 	snprintf(path, sizeof(path), "%.*s/../../../docs/reference/facts.md", (int)(slash - __FILE__), __FILE__);
+	bool there = file_read_at(AT_FDCWD, path, &expected, &err) == 0;
+	/* Behind that line stands what other modules print. */
+	const char *beside = there ? strstr(buf_str(&expected), "<!-- beside -->") : NULL;
 	if (getenv("LOCKSTEP_UPDATE_DOCS")) {
+		if (beside)
+			buf_printf(&text, "\n%s", beside);
 		assert_int_equal(file_replace_at(AT_FDCWD, path, buf_slice(&text), 0644, &err), 0);
 		return;
 	}
-	if (file_read_at(AT_FDCWD, path, &expected, &err))
+	if (!there)
 		fail_msg("%s", err.text);
+	if (beside)
+		expected.ptr[beside - expected.ptr - 1] = '\0';
 	assert_string_equal(buf_str(&text), buf_str(&expected));
 }
 
