@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from conftest import ROOT
+
 
 def alike(shop):
     """dev and staging with the same release, alike in everything. The ports that others use on
@@ -197,3 +199,13 @@ def test_what_the_file_skips_is_not_looked_at(shop):
     assert not any(key.startswith("net/") for key, _ in gaps), "skipped by all: nobody misses it"
     only = shop.run.ok("facts", "dev", "--only", "os", "--json").json["servers"][0]["facts"]
     assert only and all(fact["key"].startswith("os/") for fact in only)
+
+
+def test_every_dimension_of_the_reference_page_can_be_skipped(shop):
+    page = (ROOT / "docs/reference/facts.md").read_text()
+    dimensions = [line[3:] for line in page.splitlines() if line.startswith("## ")] + ["db"]
+    assert len(dimensions) > 10
+    shop.environment("dev", "dev1")
+    shop.config["parity"] = {"skip": dimensions}
+    shop.save().run.ok("config", "validate")
+    assert shop.run("facts", "dev", "--only", dimensions[0]).code == 0
