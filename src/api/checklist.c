@@ -13,7 +13,7 @@ static int run_checklist(struct engine *engine, const json_t *in, json_t **out, 
 }
 
 static const struct operation_key checklist_keys[] = {
-	{"subjects", OPERATION_LIST, .positional = true, .optional = true, .value = "ENV…",
+	{"subjects", OPERATION_LIST, .positional = true, .optional = true, .value = "ENV",
 	 .text = "only these environments"},
 	PARITY_LOOK_KEYS,
 	{"reference", OPERATION_STRING, .value = "ENV", .text = "what the others are held against"},

@@ -59,7 +59,7 @@ static int run_diff(struct engine *engine, const json_t *in, json_t **out, struc
 }
 
 static const struct operation_key diff_keys[] = {
-	{"subjects", OPERATION_LIST, .positional = true, .value = "A B…",
+	{"subjects", OPERATION_LIST, .positional = true, .value = "A B",
 	 .text = "environments, places ([user@]host:path, a folder), release:ID"},
 	PARITY_LOOK_KEYS,
 	PARITY_SHOW_KEYS,
@@ -74,7 +74,8 @@ const struct operation operation_diff = {
 		   "--reference or the\n"
 		   "project says otherwise. What could not be looked at is counted as not checked, never as "
 		   "the same;\n"
-		   "--coverage says why. Exit code 9 when there are differences no rule allows.",
+		   "--coverage says why. Exit code 9 when there are differences no rule allows, else 4\n"
+		   "when a server could not be looked at.",
 	.keys = diff_keys,
 	.key_count = ARRAY_LEN(diff_keys),
 	.permission = PERMISSION_READ,
@@ -90,7 +91,7 @@ static int run_parity(struct engine *engine, const json_t *in, json_t **out, str
 }
 
 static const struct operation_key parity_keys[] = {
-	{"subjects", OPERATION_LIST, .positional = true, .optional = true, .value = "ENV…",
+	{"subjects", OPERATION_LIST, .positional = true, .optional = true, .value = "ENV",
 	 .text = "only these environments"},
 	{"since", OPERATION_STRING, .value = "RUN|AGE",
 	 .text = "also what came and what went since that run, or that long"},
@@ -155,7 +156,7 @@ static int run_facts(struct engine *engine, const json_t *in, json_t **out, stru
 }
 
 static const struct operation_key facts_keys[] = {
-	{"subjects", OPERATION_LIST, .positional = true, .value = "ENV…",
+	{"subjects", OPERATION_LIST, .positional = true, .value = "ENV",
 	 .text = "environments, places, release:ID"},
 	{ "history", OPERATION_STRING, .value = "FACT", .text = "when this one changed, from the runs kept on this machine" },
 	PARITY_LOOK_KEYS,

@@ -168,6 +168,6 @@ int checklist_answer(struct engine *engine, const struct parity_request *request
 		json_array_append_new(environments, json_text(slice_of(matrix.input.environments[e])));
 	*out = json_pack("{s:o, s:o, s:s, s:i}", "questions", list, "environments", environments, "reference",
 			 result == 0 ? matrix.input.environments[matrix.input.reference] : "", "exit",
-			 differs ? ERR_DRIFT : ERR_NONE);
+			 differs ? ERR_DRIFT : result == 0 ? observation_exit(&matrix.seen) : ERR_NONE);
 	return result;
 }

@@ -592,6 +592,14 @@ int observe(struct engine *engine, const struct observe_request *request, struct
 	return ask_servers(&run, err);
 }
 
+int observation_exit(const struct observation *observation)
+{
+	for (size_t i = 0; i < observation->count; i++)
+		if (observation->items[i].why)
+			return ERR_NETWORK;
+	return ERR_NONE;
+}
+
 void observation_close(struct observation *observation)
 {
 	for (size_t i = 0; i < observation->count; i++)

@@ -49,6 +49,8 @@ struct observe_request {
  * observation_close. */
 int observe(struct engine *engine, const struct observe_request *request, struct observation *out,
 	    struct err *err) CHECKED;
+/* 4 when a server could not be looked at, else 0: what nobody saw is not the same. */
+int observation_exit(const struct observation *observation);
 void observation_close(struct observation *observation); /* cleanup function */
 
 /* The files of a release as facts: content and mode. */

@@ -492,6 +492,6 @@ int parity_drift(struct engine *engine, const char *environment, const struct pa
 	bool by_hand = false;
 	for (size_t i = 0; i < drift.all.count; i++)
 		by_hand = by_hand || drift.all.items[i].kind == FINDING_HAND_CHANGE;
-	json_object_set_new(*out, "exit", json_integer(by_hand ? ERR_DRIFT : ERR_NONE));
+	json_object_set_new(*out, "exit", json_integer(by_hand ? ERR_DRIFT : observation_exit(&drift.seen)));
 	return 0;
 }

@@ -111,7 +111,7 @@ json_t *parity_result(struct engine *engine, const char *kind, const char *refer
 			 json_text(slice_of(reference)), "taken", (json_int_t)now_ms, "environments",
 			 environments_json(seen), "totals", totals_json(&findings->totals), "coverage",
 			 compare_coverage(&findings->totals), "findings", list, "not_checked",
-			 gaps_json(findings), "exit", findings->count ? ERR_DRIFT : ERR_NONE);
+			 gaps_json(findings), "exit", findings->count ? ERR_DRIFT : observation_exit(seen));
 }
 
 void finding_name(struct finding *finding, const char *server)

@@ -148,6 +148,7 @@ def test_a_server_that_is_away_is_never_the_same(shop):
     shop.run.ok("parity")
     shop.sshd["stg1"].stop()
     result = shop.run("parity", "--json")
+    assert result.code == 4, "not green: " + str(result)
     states = [server for row in result.json["environments"] for server in row["servers"] if not server["reachable"]]
     assert states and states[0]["why"]
     assert result.json["totals"]["stale"] + result.json["totals"]["not_checked"] > 0
