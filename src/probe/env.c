@@ -139,12 +139,18 @@ static bool read_file(struct env *env, const char *file, bool is_in_place)
 	return true;
 }
 
+/* Where it is kept when nothing links it into the activation. */
+static bool read_shared(struct env *env, const char *file)
+{
+	return file[0] != '/' && read_file(env, arena_printf(&env->sink->arena, "shared/%s", file), true);
+}
+
 static void read_files(struct env *env)
 {
 	const struct probe_request *request = env->sink->request;
 
 	for (size_t i = 0; i < request->env_file_count; i++)
-		if (!read_file(env, request->env_files[i], false))
+		if (!read_file(env, request->env_files[i], false) && !read_shared(env, request->env_files[i]))
 			probe_evidence(env->sink, probe_key(env->sink, "env/%s/file", request->env_files[i]),
 				       SLICE("it is not there"));
 	if (request->env_file_count == 0 && !read_file(env, ".env", false))

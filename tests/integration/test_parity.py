@@ -210,3 +210,21 @@ def test_every_dimension_of_the_reference_page_can_be_skipped(shop):
     shop.config["parity"] = {"skip": dimensions}
     shop.save().run.ok("config", "validate")
     assert shop.run("facts", "dev", "--only", dimensions[0]).code == 0
+
+
+def test_what_the_next_release_touches_stands_first_and_says_why(shop):
+    alike(shop)
+    for server, text in (("dev1", "FEATURE_VAT=1\nUNRELATED=1\n"), ("stg1", "OTHER=1\n")):
+        shared = shop.place(server).path / "shared"
+        shared.mkdir(exist_ok=True)
+        (shared / ".env").write_text(text)
+    shop.repo.write("app/Vat.php", "<?php return getenv('FEATURE_VAT');\n")
+    shop.repo.commit("Use VAT")
+    shop.run.ok("deploy", "dev")
+    shop.run.ok("status")
+    findings = shop.run("parity", "--json").json["findings"]
+    ranked = [finding for finding in findings if finding["dimension"] == "env"]
+    assert ranked and "FEATURE_VAT" in ranked[0]["key"], findings
+    assert "app/Vat.php of the pending release reads it" in ranked[0]["why"], ranked[0]
+    others = [finding for finding in ranked if "UNRELATED" in finding["key"]]
+    assert others and others[0]["score"] < ranked[0]["score"] and "pending" not in others[0]["why"]
