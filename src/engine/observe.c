@@ -332,13 +332,15 @@ static int put_gaps(const struct run *run, struct fact_list *list, bool of_serve
 	return 0;
 }
 
-static int put_skipped(const struct run *run, struct fact_list *list, const struct subject *subject, struct err *err)
+static int put_skipped(const struct run *run, struct fact_list *list, const struct subject *subject,
+		       struct err *err)
 {
 	const struct dimension *dimension;
 
 	for (size_t i = 0; (dimension = dimension_at(i)); i++) {
 		char key[64];
-		if (!is_wanted(run->request, dimension->name) || !skips(subject->environment, dimension->name))
+		if (!is_wanted(run->request, dimension->name) ||
+		    !skips(subject->environment, dimension->name))
 			continue;
 		snprintf(key, sizeof(key), "%s/", dimension->name);
 		if (fact_add(list, slice_of(key), FACT_NOT_CHECKED, SLICE("left out by `parity: skip`"), err))
@@ -469,8 +471,8 @@ static void note_applied(struct arena *arena, struct observed *item, const struc
 	item->applied.at_ms = live->at;
 }
 
-static struct text_list without_skipped(struct arena *arena, const struct subject *subject, const char **dimensions,
-					size_t count)
+static struct text_list without_skipped(struct arena *arena, const struct subject *subject,
+					const char **dimensions, size_t count)
 {
 	const char **kept = ARENA_NEW_ARRAY(arena, count, const char *);
 	size_t kept_count = 0;
@@ -529,7 +531,8 @@ static int ask_servers(struct run *run, struct err *err)
 			for (size_t s = 0; s < run->subjects[i].count && !run->subjects[i].is_release;
 			     s++, count++) {
 				orders[count] = order_of(run, &run->subjects[i], s);
-				orders[count].only = without_skipped(arena, &run->subjects[i], dimensions, dimension_total);
+				orders[count].only = without_skipped(arena, &run->subjects[i], dimensions,
+								     dimension_total);
 			}
 		if (fleet_probe(fleet, NULL, orders, &unreachable)) {
 			bool interrupted = unreachable.code == ERR_INTERRUPTED;

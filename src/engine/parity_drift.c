@@ -233,8 +233,8 @@ static int add_fingerprints(struct drift *drift, const struct manifest *manifest
 		struct slice content;
 		if (!entry || entry->type != ENTRY_FILE)
 			continue;
-		if (store_load_object(drift->engine->store, &entry->digest, FINGERPRINTED_MAX, &arena, &content,
-				      &unreadable)) {
+		if (store_load_object(drift->engine->store, &entry->digest, FINGERPRINTED_MAX, &arena,
+				      &content, &unreadable)) {
 			if (fact_add(list, fact.key, FACT_NOT_CHECKED, slice_of(unreadable.text), err))
 				return -1;
 			continue;
@@ -352,7 +352,8 @@ static int compare_variables(struct drift *drift, const struct observed *item, s
 	return compare_sides(drift, &sides, err);
 }
 
-/* --- schema: seen last, now ---------------------------------------------------------------- */
+/* --- schema: seen first after the deployment, now
+ * ---------------------------------------------------------------- */
 
 static bool is_of_databases(void *context, struct slice key)
 {
@@ -367,13 +368,14 @@ static int compare_schema(struct drift *drift, const struct observed *item, stru
 	int64_t taken = 0;
 	char when[CLOCK_ISO_LEN + 1];
 
-	/* A deployment in between may have moved it. */
-	if (parity_history_last(drift->engine, item->environment, item->key, &fd, &taken, &unknown) ||
-	    fd < 0 || item->applied.at_ms > taken)
+	/* Held against the first look after the last deployment, which may have moved it. */
+	if (parity_history_first(drift->engine, item->environment, item->key, "db", item->applied.at_ms, &fd,
+				 &taken, &unknown) ||
+	    fd < 0)
 		return 0;
 	clock_format_iso(taken, when);
 	const struct sides sides = {
-		.names = {"seen last", drift->environment->name},
+		.names = {"seen first", drift->environment->name},
 		.fds = {fd, item->fd},
 		.wanted = is_of_databases,
 		.kind = FINDING_HAND_CHANGE,
@@ -449,11 +451,16 @@ static int compare_server(struct drift *drift, size_t server, const struct confi
 		drift->all.totals.not_checked++;
 		return 0;
 	}
-	if (compare_files(drift, item, err) ||
-	    (configuration && compare_variables(drift, item, server, configuration, err)))
+	/* What was left out by --only is not missing. */
+	bool files, variables, databases;
+	if (snapshot_has(item->fd, "file", &files, err) || snapshot_has(item->fd, "env", &variables, err) ||
+	    snapshot_has(item->fd, "db", &databases, err) || (files && compare_files(drift, item, err)) ||
+	    (variables && configuration && compare_variables(drift, item, server, configuration, err)))
 		return -1;
 	/* The environment's own sides are the same on each of its servers. */
-	return server == 0 && (compare_schema(drift, item, err) || compare_code(drift, item, err)) ? -1 : 0;
+	if (server > 0)
+		return 0;
+	return (databases && compare_schema(drift, item, err)) || compare_code(drift, item, err) ? -1 : 0;
 }
 
 int parity_drift(struct engine *engine, const char *environment, const struct parity_request *request,

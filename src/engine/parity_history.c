@@ -14,11 +14,29 @@
 
 /* --- earlier snapshots ------------------------------------------------------------------ */
 
+/* The snapshot of one server in a run; NULL in *digest_out: it has none. */
+static int find_snapshot(struct engine *engine, const char *run, const char *environment, const char *server,
+			 const char **digest_out, int64_t *taken_out, struct err *err)
+{
+	struct parity_snapshot_list snapshots;
+
+	*digest_out = NULL;
+	if (parity_snapshot_list(engine->home.db, &engine->arena, run, &snapshots, err))
+		return -1;
+	for (size_t i = 0; i < snapshots.count; i++)
+		if (strcmp(snapshots.items[i].environment, environment) == 0 &&
+		    strcmp(snapshots.items[i].server, server) == 0) {
+			*digest_out = snapshots.items[i].digest;
+			*taken_out = snapshots.items[i].taken_ms;
+		}
+	return 0;
+}
+
 int parity_history_last(struct engine *engine, const char *environment, const char *server, int *fd_out,
 			int64_t *taken_out, struct err *err)
 {
-	struct parity_snapshot_list snapshots;
 	struct parity_run run;
+	const char *digest;
 	bool found = false;
 
 	*fd_out = -1;
@@ -27,14 +45,54 @@ int parity_history_last(struct engine *engine, const char *environment, const ch
 		return -1;
 	if (!found)
 		return 0;
-	if (parity_snapshot_list(engine->home.db, &engine->arena, run.id, &snapshots, err))
+	if (find_snapshot(engine, run.id, environment, server, &digest, taken_out, err))
 		return -1;
-	for (size_t i = 0; i < snapshots.count; i++) {
-		if (strcmp(snapshots.items[i].environment, environment) != 0 ||
-		    strcmp(snapshots.items[i].server, server) != 0)
+	return digest ? parity_snapshot_open(&engine->home, digest, fd_out, err) : 0;
+}
+
+int snapshot_has(int fd, const char *dimension, bool *out, struct err *err)
+{
+	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(fd);
+	struct fact fact;
+	int got;
+
+	*out = false;
+	while (!*out && (got = fact_next(reader, &fact, err)) != 0) {
+		if (got < 0)
+			return -1;
+		*out = fact.kind != FACT_NOT_CHECKED && slice_is(fact_dimension(fact.key), dimension);
+	}
+	return 0;
+}
+
+int parity_history_first(struct engine *engine, const char *environment, const char *server,
+			 const char *dimension, int64_t since_ms, int *fd_out, int64_t *taken_out,
+			 struct err *err)
+{
+	const struct page page = {.limit = PARITY_KEEP_RUNS};
+	struct parity_run_list runs;
+
+	*fd_out = -1;
+	if (parity_run_list(engine->home.db, &engine->arena, engine->project->name, &page, &runs, err))
+		return -1;
+	/* Newest first: from the end, the oldest that is not too old. */
+	for (size_t i = runs.count; i-- > 0;) {
+		AUTO(close_fd) int fd = -1;
+		const char *digest;
+		bool has = false;
+		if (runs.items[i].started_ms < since_ms)
 			continue;
-		*taken_out = snapshots.items[i].taken_ms;
-		return parity_snapshot_open(&engine->home, snapshots.items[i].digest, fd_out, err);
+		if (find_snapshot(engine, runs.items[i].id, environment, server, &digest, taken_out, err))
+			return -1;
+		if (!digest)
+			continue;
+		if (parity_snapshot_open(&engine->home, digest, &fd, err) ||
+		    snapshot_has(fd, dimension, &has, err))
+			return -1;
+		if (has) {
+			*fd_out = steal_fd(&fd);
+			return 0;
+		}
 	}
 	return 0;
 }
@@ -272,13 +330,15 @@ static json_t *timeline_json(const struct parity_timeline *timeline, const char 
 
 	for (size_t i = 0; i < timeline->count; i++) {
 		const struct parity_point *point = &timeline->items[i];
-		*known = *known || point->kind == PARITY_POINT_VALUE || point->kind == PARITY_POINT_NOT_CHECKED;
-		json_array_append_new(points, json_pack("{s:I, s:o, s:s, s:o}", "at", (json_int_t)point->at_ms, "run",
-							json_cstr(point->run), "state", point_name(point->kind), "text",
-							json_text(slice_of(point->text ? point->text : ""))));
+		*known = *known || point->kind == PARITY_POINT_VALUE ||
+			 point->kind == PARITY_POINT_NOT_CHECKED;
+		json_array_append_new(points,
+				      json_pack("{s:I, s:o, s:s, s:o}", "at", (json_int_t)point->at_ms, "run",
+						json_cstr(point->run), "state", point_name(point->kind),
+						"text", json_text(slice_of(point->text ? point->text : ""))));
 	}
-	return json_pack("{s:s, s:I, s:I, s:o}", "server", label, "runs", (json_int_t)timeline->runs, "last_seen",
-			 (json_int_t)timeline->last_seen_ms, "points", points);
+	return json_pack("{s:s, s:I, s:I, s:o}", "server", label, "runs", (json_int_t)timeline->runs,
+			 "last_seen", (json_int_t)timeline->last_seen_ms, "points", points);
 }
 
 int parity_history_timeline(struct engine *engine, const char *environment, const char *key, json_t **out,
@@ -289,7 +349,8 @@ int parity_history_timeline(struct engine *engine, const char *environment, cons
 	json_t *servers = json_array();
 	bool known = false;
 
-	*out = json_pack("{s:s, s:o, s:o}", "environment", environment, "fact", json_text(slice_of(key)), "servers", servers);
+	*out = json_pack("{s:s, s:o, s:o}", "environment", environment, "fact", json_text(slice_of(key)),
+			 "servers", servers);
 	if (project_find_environment(engine->project, environment, &found, err))
 		return -1;
 	for (size_t i = 0; i < found->servers.count; i++) {
@@ -297,10 +358,14 @@ int parity_history_timeline(struct engine *engine, const char *environment, cons
 		if (parity_timeline(&engine->home, &engine->arena, engine->project->name, environment,
 				    server_key(&engine->arena, server), key, 0, &timeline, err))
 			return -1;
-		json_array_append_new(servers, timeline_json(&timeline, server_label(&engine->arena, server), &known));
+		json_array_append_new(servers,
+				      timeline_json(&timeline, server_label(&engine->arena, server), &known));
 	}
 	if (known)
 		return 0;
 	err_set(err, ERR_NOT_FOUND, "no run that is kept saw %s in %s", key, environment);
-	return err_hint(err, "`lockstep facts %s` lists what is seen now; `lockstep parity` and `drift` keep what they see", environment);
+	return err_hint(err,
+			"`lockstep facts %s` lists what is seen now; `lockstep parity` and `drift` keep what "
+			"they see",
+			environment);
 }

@@ -22,6 +22,14 @@ int parity_history_since(struct engine *engine, const char *since, json_t *out, 
 int parity_history_last(struct engine *engine, const char *environment, const char *server, int *fd_out,
 			int64_t *taken_out, struct err *err) CHECKED;
 
+/* What it showed of a dimension when that was first looked at after a time: what a deployment
+ * left behind. */
+int parity_history_first(struct engine *engine, const char *environment, const char *server,
+			 const char *dimension, int64_t since_ms, int *fd_out, int64_t *taken_out,
+			 struct err *err) CHECKED;
+/* Whether a snapshot has a fact of that dimension, not only that it was not checked. */
+int snapshot_has(int fd, const char *dimension, bool *out, struct err *err) CHECKED;
+
 /* One fact of every server of an environment over the runs that are kept: "servers", each
  * with its "points", changes only. ERR_NOT_FOUND when no run that is kept knows it. */
 int parity_history_timeline(struct engine *engine, const char *environment, const char *key, json_t **out,

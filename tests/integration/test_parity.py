@@ -228,3 +228,37 @@ def test_what_the_next_release_touches_stands_first_and_says_why(shop):
     assert "app/Vat.php of the pending release reads it" in ranked[0]["why"], ranked[0]
     others = [finding for finding in ranked if "UNRELATED" in finding["key"]]
     assert others and others[0]["score"] < ranked[0]["score"] and "pending" not in others[0]["why"]
+
+
+def test_a_schema_that_stayed_behind_is_found_through_the_project_s_own_variables(shop, tmp_path):
+    shop.config["parity"] = {"skip": ["net"], "databases": {"main": "${DATABASE_URL}"}}
+    shop.environment("dev", "dev1")
+    shop.environment("staging", "stg1", promote_from="dev")
+    databases = {name: tmp_path / f"{name}.sqlite" for name in ("dev", "staging")}
+    for name, path in databases.items():
+        shop.config["environments"][name].setdefault("values", {})["DATABASE_URL"] = f"sqlite://{path}"
+        with sqlite3.connect(path) as database:
+            database.execute("create table orders (id integer primary key, total integer not null)")
+    shop.serve_all()
+    shop.run.ok("deploy", "dev")
+    shop.run.ok("promote", "dev", "staging")
+    assert shop.run("parity", "--only", "db").code == 0
+    with sqlite3.connect(databases["dev"]) as database:
+        database.execute("alter table orders add column vat integer")
+    result = shop.run("parity", "--only", "db", "--json")
+    assert result.code == 9
+    found = keys(result)
+    finding = next(row for key, row in found.items() if "table/orders/column/vat" in key)
+    assert finding["direction"] == "reference_lacks" and finding["severity"] in ("high", "critical"), finding
+    assert shop.run("drift", "dev", "--only", "os").code == 0, "what was not asked for is not missing"
+    drifted = keys(shop.run("drift", "dev", "--json"))
+    assert any("column/vat" in key and row["kind"] == "hand_change" for key, row in drifted.items()), drifted
+    with sqlite3.connect(databases["staging"]) as database:
+        database.execute("alter table orders add column vat integer")
+    assert shop.run("parity", "--only", "db").code == 0
+    unreachable = shop.config["environments"]["staging"]["values"]
+    unreachable["DATABASE_URL"] = "postgres://ada:s3cretpw@127.0.0.1:1/shop"
+    shop.save()
+    result = shop.run("parity", "--only", "db", "--json")
+    assert "s3cretpw" not in result.text
+    assert any(gap["key"].startswith("db/") for gap in result.json["not_checked"])
