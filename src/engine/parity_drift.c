@@ -187,13 +187,13 @@ static bool lies_in(struct slice path, const struct str_list *list)
 	return false;
 }
 
-/* Shown by the activation in place of the release's own: shared, written by the application,
- * or rendered, which is compared variable by variable. */
+/* Shown by the activation in place of the release's own: shared, or written by the
+ * application. */
 static bool is_covered(const struct environment *environment, struct slice path)
 {
 	return lies_in(path, &environment->delivery.shared_dirs) ||
 	       lies_in(path, &environment->delivery.shared_files) ||
-	       lies_in(path, &environment->delivery.generated) || is_rendered(environment, path);
+	       lies_in(path, &environment->delivery.generated);
 }
 
 /* What a release says of its files, and who looked when. */
@@ -206,8 +206,11 @@ static bool is_of_files(void *context, struct slice key)
 	if (key.len && key.ptr[key.len - 1] == '/')
 		return slice_is(fact_dimension(key), "file");
 	if (!slice_is(fact_dimension(key), "file") || slice_starts_with(key, "file//") ||
-	    slice_starts_with(key, "file/shared/") || slice_starts_with(key, "file/./") ||
-	    is_covered(drift->environment, fact_subject(key)))
+	    slice_starts_with(key, "file/shared/") || slice_starts_with(key, "file/./"))
+		return false;
+	if (is_rendered(drift->environment, fact_subject(key)))
+		return slice_is(attribute, "mode");
+	if (is_covered(drift->environment, fact_subject(key)))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
 		if (slice_is(attribute, wanted[i]))
@@ -246,6 +249,35 @@ static int add_fingerprints(struct drift *drift, const struct manifest *manifest
 	return got;
 }
 
+/* A config file that was written into the activation and is gone. What it says is compared
+ * variable by variable. */
+static int add_rendered(struct drift *drift, int seen_fd, struct fact_list *list, struct err *err)
+{
+	const struct environment *environment = drift->environment;
+
+	for (size_t i = 0; i < environment->files.count; i++) {
+		const struct config_file *file = &environment->files.items[i];
+		AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(seen_fd);
+		AUTO(buf_free) struct buf key = BUF_INIT(FACT_KEY_MAX);
+		struct fact fact;
+		bool there = false;
+		int got;
+		if (!file->path || file->scope)
+			continue;
+		buf_printf(&key, "file/%s/mode", file->path);
+		while (!there && (got = fact_next(reader, &fact, err)) != 0) {
+			if (got < 0)
+				return -1;
+			there = slice_equal(fact.key, buf_slice(&key));
+			if (there && fact_add_fact(list, &fact, err))
+				return -1;
+		}
+		if (!there && fact_add(list, buf_slice(&key), FACT_TEXT, SLICE("deployed"), err))
+			return -1;
+	}
+	return 0;
+}
+
 static int compare_files(struct drift *drift, const struct observed *item, struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
@@ -269,7 +301,8 @@ static int compare_files(struct drift *drift, const struct observed *item, struc
 			     err))
 			return -1;
 	} else if (manifest_facts(&manifest, &list, err) ||
-		   add_fingerprints(drift, &manifest, item->fd, &list, err)) {
+		   add_fingerprints(drift, &manifest, item->fd, &list, err) ||
+		   add_rendered(drift, item->fd, &list, err)) {
 		return -1;
 	}
 	if (write_side(&list, &fd, err))
@@ -297,7 +330,7 @@ static bool is_of_variables(void *context, struct slice key)
 		key.ptr[key.len - 1] == '/');
 }
 
-/* Whether a rendered file of variables was edited on the server. */
+/* Whether a rendered file of variables was edited on the server, or taken away. */
 static int env_edited(struct drift *drift, const struct observed *item, bool *out, struct err *err)
 {
 	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(item->fd);
@@ -306,9 +339,11 @@ static int env_edited(struct drift *drift, const struct observed *item, bool *ou
 
 	*out = false;
 	while ((got = fact_next(reader, &fact, err)) > 0)
-		if (fact.evidence && slice_is(fact_dimension(fact.key), "file") &&
-		    slice_is(fact_attribute(fact.key), "edited") &&
-		    is_rendered(drift->environment, fact_subject(fact.key)))
+		if (fact.evidence && is_rendered(drift->environment, fact_subject(fact.key)) &&
+		    ((slice_is(fact_dimension(fact.key), "file") &&
+		      slice_is(fact_attribute(fact.key), "edited")) ||
+		     (slice_is(fact_dimension(fact.key), "env") &&
+		      slice_is(fact_attribute(fact.key), "file"))))
 			*out = true;
 	return got;
 }
@@ -480,7 +515,7 @@ int parity_drift(struct engine *engine, const char *environment, const struct pa
 	};
 
 	if (project_find_environment(engine->project, environment, &drift.environment, err) ||
-	    observe(engine, &look, &drift.seen, err) || parity_rules_open(engine, &drift.rules, err))
+	    observe(engine, &look, &drift.seen, err) || parity_rules_open_same(engine, &drift.rules, err))
 		return -1;
 	bool configured = configuration_read(engine, drift.environment, false, &configuration, &unread) == 0;
 	if (!configured)

@@ -13,4 +13,7 @@ struct parity_rules {
 
 /* Without a project there are only those of the policy. */
 int parity_rules_open(struct engine *engine, struct parity_rules *out, struct err *err) CHECKED;
+/* For one environment against itself: everything must be as it was, but for what a rule
+ * ignores. Rules between environments say nothing here. */
+int parity_rules_open_same(struct engine *engine, struct parity_rules *out, struct err *err) CHECKED;
 void parity_rules_close(struct parity_rules *rules); /* cleanup function */

@@ -262,3 +262,27 @@ def test_a_schema_that_stayed_behind_is_found_through_the_project_s_own_variable
     result = shop.run("parity", "--only", "db", "--json")
     assert "s3cretpw" not in result.text
     assert any(gap["key"].startswith("db/") for gap in result.json["not_checked"])
+
+
+def test_variables_are_held_against_what_is_declared_and_what_was_deployed(shop):
+    shop.config["parity"] = {"skip": ["net"]}
+    shop.environment("dev", "dev1")
+    shop.config["files"] = [{"env": "dotenv", "path": ".env"}]
+    shop.config["environments"]["dev"]["values"] = {"LOG_LEVEL": "info", "WORKERS": "4"}
+    shop.save().run.ok("deploy", "dev")
+    assert shop.run("drift", "dev").code == 0
+    shop.config["environments"]["dev"]["values"]["WORKERS"] = "8"
+    shop.save()
+    waits = keys(shop.run.ok("drift", "dev", "--json"))
+    assert [row["kind"] for key, row in waits.items() if "WORKERS" in key] == ["not_deployed"], waits
+    shop.run.ok("deploy", "dev")
+    assert shop.run("drift", "dev").code == 0
+    env = shop.place("dev1").live_dir / ".env"
+    env.chmod(0o640)
+    env.write_text(env.read_text().replace("info", "debug"))
+    result = shop.run("drift", "dev", "--json")
+    assert result.code == 9, str(result)
+    assert [row["kind"] for key, row in keys(result).items() if "LOG_LEVEL" in key] == ["hand_change"], str(result)
+    env.unlink()
+    result = shop.run("drift", "dev", "--json")
+    assert result.code == 9 and {row["kind"] for row in keys(result).values()} == {"hand_change"}, str(result)
