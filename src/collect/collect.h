@@ -32,7 +32,8 @@ struct collect_request {
 	const char *const *urls; /* full; http: and https: */
 	size_t url_count;
 	/* "shop.acme.io" or "127.0.0.1:8080"; in an order that is alike in all environments,
-	 * as the first is written "{host}", the second "{host2}". */
+	 * as the first is written "{host}", the second "{host2}". A host that is listed with a
+	 * port and without one has one number. */
 	const char *const *own_hosts;
 	size_t own_host_count;
 	const char *const *server_hosts; /* as they are connected to; written "{server}" */

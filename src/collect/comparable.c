@@ -16,16 +16,31 @@ static bool same_text(struct slice a, const char *b)
 	return a.len == strlen(b) && strncasecmp(a.ptr, b, a.len) == 0;
 }
 
+/* Where the HOST of a "HOST:PORT" stands in the list too, else where it stands itself: the two
+ * have one number. */
+static size_t bare_of(const struct collect_request *request, size_t at)
+{
+	const char *own = request->own_hosts[at], *colon = strrchr(own, ':');
+
+	for (size_t i = 0; colon && i < request->own_host_count; i++)
+		if (same_text(slice_make(own, (size_t)(colon - own)), request->own_hosts[i]))
+			return i;
+	return at;
+}
+
 /* The placeholder of one host as it is written; NULL: somebody else's. */
 static bool put_placeholder(struct buf *out, const struct collect_request *request, struct slice host)
 {
 	for (size_t i = 0; i < request->own_host_count; i++) {
 		if (!same_text(host, request->own_hosts[i]))
 			continue;
-		if (i == 0)
+		size_t bare = bare_of(request, i), number = 1;
+		for (size_t k = 0; k < bare; k++)
+			number += bare_of(request, k) == k;
+		if (number == 1)
 			buf_puts(out, "{host}");
 		else
-			buf_printf(out, "{host%zu}", i + 1);
+			buf_printf(out, "{host%zu}", number);
 		return true;
 	}
 	for (size_t i = 0; i < request->server_host_count; i++) {

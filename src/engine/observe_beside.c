@@ -218,7 +218,8 @@ static void add_filled(struct beside *beside, struct texts *out, enum parity_tex
 	}
 }
 
-static const char *host_of(struct arena *arena, const char *url)
+/* "shop.acme.io:8443" */
+static const char *authority_of(struct arena *arena, const char *url)
 {
 	const char *scheme = strstr(url, "://");
 	if (!scheme)
@@ -229,8 +230,15 @@ static const char *host_of(struct arena *arena, const char *url)
 		len++;
 	rest.len = len;
 	ptrdiff_t at = slice_find(rest, '@');
-	if (at >= 0)
-		rest = slice_skip(rest, (size_t)at + 1);
+	return arena_str(arena, at >= 0 ? slice_skip(rest, (size_t)at + 1) : rest);
+}
+
+static const char *host_of(struct arena *arena, const char *url)
+{
+	const char *authority = authority_of(arena, url);
+	if (!authority)
+		return NULL;
+	struct slice rest = slice_of(authority);
 	if (rest.len && rest.ptr[0] == '[')
 		return arena_str(arena, slice_make(rest.ptr, (size_t)MAX(slice_find(rest, ']'), 0) + 1));
 	ptrdiff_t colon = slice_find(rest, ':');
@@ -267,7 +275,8 @@ static void plan_collect(struct beside *beside)
 	struct arena *arena = &beside->arena;
 	size_t most = parity->urls.count + 2;
 	struct texts urls = {ARENA_NEW_ARRAY(arena, most, const char *), 0};
-	struct texts hosts = {ARENA_NEW_ARRAY(arena, most + environment->servers.count + 8, const char *), 0};
+	struct texts hosts = {ARENA_NEW_ARRAY(arena, most + environment->servers.count + 16, const char *),
+			      0};
 	struct texts names = {ARENA_NEW_ARRAY(arena, parity->names.count, const char *), 0};
 	struct texts ports = {ARENA_NEW_ARRAY(arena, parity->ports.count, const char *), 0};
 	size_t endpoint_count = 0;
@@ -280,6 +289,10 @@ static void plan_collect(struct beside *beside)
 		struct slice text = secret_reveal(value->value);
 		if (names_itself(value->name) && !value->secret) {
 			const char *url = arena_str(arena, text);
+			/* With its port first: staging.acme.io:8443 is to staging what acme.io is to
+			 * production. */
+			if (strstr(url, "://"))
+				add_own_host(beside, &hosts, authority_of(arena, url));
 			add_own_host(beside, &hosts, strstr(url, "://") ? host_of(arena, url) : url);
 			if (urls.count == 0 && slice_starts_with(text, "http"))
 				urls.items[urls.count++] = url;

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "engine/deploy.h"
 #include "engine/fleet_of.h"
+#include "engine/parity.h"
 #include "model/parity_finding.h"
 #include "model/seen_place.h"
 #include "target/read_file.h"
@@ -21,7 +22,7 @@ struct subject {
 	const struct server *server;	       /* NULL: not one alone */
 };
 
-static int find(struct engine *engine, const char *id, struct subject *out, struct err *err)
+static int find_row(struct engine *engine, const char *id, struct subject *out, struct err *err)
 {
 	AUTO(json_free) json_t *cells = NULL;
 
@@ -46,6 +47,81 @@ static int find(struct engine *engine, const char *id, struct subject *out, stru
 	return 0;
 }
 
+static bool is_deployed(struct slice key)
+{
+	if (slice_is(fact_dimension(key), "file"))
+		return !slice_starts_with(key, "file//") && !slice_starts_with(key, "file/shared/");
+	return slice_is(fact_dimension(key), "env");
+}
+
+/* The id of what was changed by hand at this key in one environment; NULL: nothing. `key` may
+ * be a tree, "file/a.php/", of which all is told at once. */
+static int changed_in(struct engine *engine, const char *environment, struct slice key, const char **out,
+		      struct err *err)
+{
+	AUTO(json_free) json_t *result = NULL;
+	const char *only = arena_str(&engine->arena, fact_dimension(key));
+	const struct parity_request request = {.only = &only, .only_count = 1};
+	const char *kind, *id, *its;
+	json_t *finding;
+	size_t i;
+
+	if (parity_drift(engine, environment, &request, &result, err))
+		return -1;
+	json_array_foreach(json_object_get(result, "findings"), i, finding)
+	{
+		if (!json_get_str(finding, "kind", &kind) || !json_get_str(finding, "key", &its) ||
+		    !json_get_str(finding, "id", &id) || strcmp(kind, "hand_change") != 0)
+			continue;
+		bool tree = key.len && key.ptr[key.len - 1] == '/';
+		if (slice_is(key, its) ||
+		    (tree && slice_starts_with(slice_of(its), arena_str(&engine->arena, key))))
+			*out = arena_strdup(&engine->arena, id);
+	}
+	return 0;
+}
+
+/* Of a difference between environments: the one in which somebody changed it by hand, if it is
+ * one alone. Each is looked at again for that. */
+static int find_by_hand(struct engine *engine, struct subject *subject, struct err *err)
+{
+	AUTO(json_free) json_t *cells = NULL;
+	const char *name, *id, *found = NULL, *first = NULL, *seen = "";
+	json_t *cell;
+	size_t i;
+
+	if (json_parse(slice_of(subject->row.cells), "a finding", 1 << 20, &cells, err))
+		return -1;
+	json_array_foreach(cells, i, cell)
+	{
+		const struct environment *environment;
+		struct err none = ERR_INIT;
+		if (!json_get_str(cell, "environment", &name) || strcmp(name, seen) == 0 ||
+		    project_find_environment(engine->project, name, &environment, &none))
+			continue;
+		seen = name;
+		id = NULL;
+		if (changed_in(engine, name, slice_of(subject->row.key), &id, err))
+			return -1;
+		if (id && found) {
+			err_set(err, ERR_USER, "%s was changed by hand in %s and in %s", subject->row.key,
+				first, name);
+			return err_hint(err, "name the one that is meant: %s (%s) or %s (%s)", found, first,
+					id, name);
+		}
+		found = id ? id : found;
+		first = id ? name : first;
+	}
+	return found ? find_row(engine, found, subject, err) : 0;
+}
+
+static int find(struct engine *engine, const char *id, struct subject *out, struct err *err)
+{
+	if (find_row(engine, id, out, err))
+		return -1;
+	return !out->environment && is_deployed(slice_of(out->row.key)) ? find_by_hand(engine, out, err) : 0;
+}
+
 /* --- as a patch --------------------------------------------------------------------------- */
 
 static int write_below(int dir_fd, const char *side, const char *path, struct slice content, struct err *err)
@@ -64,9 +140,10 @@ static int write_below(int dir_fd, const char *side, const char *path, struct sl
 /* The difference as git writes it, so that `git apply` takes it. */
 static int run_diff(const char *dir, struct buf *out, struct err *err)
 {
-	const char *const argv[] = {"git",	   "-c",	 "core.autocrlf=false", "diff", "--no-index",
-				    "--no-prefix", "--no-color", "--no-ext-diff", "--no-textconv",	"a",	"b",
-				    NULL};
+	const char *const argv[] = {
+		"git",	       "-c",	     "core.autocrlf=false", "diff",	     "--no-index",
+		"--no-prefix", "--no-color", "--no-ext-diff",	    "--no-textconv", "a",
+		"b",	       NULL};
 	const struct child_spec spec = {
 		.argv = argv, .dir = dir, .stdin_fd = -1, .stdout_fd = CHILD_PIPE, .stderr_fd = -1};
 	int status = 0;
@@ -211,13 +288,6 @@ int parity_accept(struct engine *engine, const char *finding, json_t **out, stru
 
 /* --- putting it back -------------------------------------------------------------------------- */
 
-static bool is_deployed(struct slice key)
-{
-	if (slice_is(fact_dimension(key), "file"))
-		return !slice_starts_with(key, "file//") && !slice_starts_with(key, "file/shared/");
-	return slice_is(fact_dimension(key), "env");
-}
-
 int parity_revert(struct engine *engine, const struct revert_request *request, json_t **out, struct err *err)
 {
 	struct subject subject;
@@ -228,11 +298,9 @@ int parity_revert(struct engine *engine, const struct revert_request *request, j
 		return -1;
 	if (!subject.environment && is_deployed(slice_of(subject.row.key))) {
 		err_set(err, ERR_USER,
-			"%s differs between environments, and which of them is wrong is not said",
+			"%s differs between environments, and in none of them was it changed by hand",
 			subject.row.key);
-		return err_hint(err, "`lockstep drift ENV` tells what was changed on its servers since the "
-				     "last deployment, and its "
-				     "findings can be put back");
+		return err_hint(err, "deploy the same release and configuration to them: `lockstep promote`");
 	}
 	if (!subject.environment || !is_deployed(slice_of(subject.row.key))) {
 		err_set(err, ERR_USER, "%s is nothing that lockstep put there, so it cannot put it back",

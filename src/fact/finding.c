@@ -210,11 +210,12 @@ static uint64_t pattern_of(const struct compare_input *input, const struct compa
 }
 
 /* How much of the key is missing with all below it: the shortest beginning of two parts at
- * least that no column which lacks the fact knows anything of. */
+ * least that no column which lacks the fact knows anything of. A table without any index is
+ * told of each index it lacks, by its name. */
 static size_t root_of(const struct compare_input *input, const struct compare_row *row)
 {
 	size_t known = 0, parts = 0;
-	bool missing = false;
+	bool missing = false, schema = slice_starts_with(row->key, "db/");
 
 	for (size_t i = 0; i < input->column_count; i++) {
 		if (row->cells[i].state != CELL_MISSING)
@@ -223,7 +224,7 @@ static size_t root_of(const struct compare_input *input, const struct compare_ro
 		known = MAX(known, row->cells[i].known);
 	}
 	for (size_t i = 0; missing && i < row->key.len; i++)
-		if (row->key.ptr[i] == '/' && ++parts >= 2 && i + 1 > known)
+		if (row->key.ptr[i] == '/' && ++parts >= 2 && i + 1 > known && !(schema && parts == 5))
 			return i + 1;
 	return 0;
 }
