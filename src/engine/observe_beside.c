@@ -267,6 +267,12 @@ static bool names_itself(const char *name)
 	return false;
 }
 
+/* A server that is this machine means itself by localhost. */
+static const char *servers_host(const struct server *server)
+{
+	return server->place.host ? server->place.host : "localhost";
+}
+
 static void plan_collect(struct beside *beside)
 {
 	const struct environment *environment = beside->environment;
@@ -308,7 +314,7 @@ static void plan_collect(struct beside *beside)
 		add_own_host(beside, &hosts, host_of(arena, urls.items[i]));
 	struct texts servers = {ARENA_NEW_ARRAY(arena, environment->servers.count, const char *), 0};
 	for (size_t i = 0; i < environment->servers.count; i++)
-		add_own_host(beside, &servers, environment->servers.items[i].place.host);
+		add_own_host(beside, &servers, servers_host(&environment->servers.items[i]));
 	add_filled(beside, &names, PARITY_NAME, &parity->names);
 	add_filled(beside, &ports, PARITY_PORT, &parity->ports);
 	struct collect_group *groups =
