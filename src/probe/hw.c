@@ -48,6 +48,31 @@ static void cpus(struct probe_sink *sink)
 		probe_evidence(sink, SLICE("hw/cpu/load"), slice_trim(load));
 }
 
+/* Control groups of the first kind: of the group that is a container's outermost, and of our own. */
+static void memory_of_v1(struct probe_sink *sink)
+{
+	const char *why;
+	struct slice groups = probe_file(sink, "/proc/self/cgroup", 8192, &why), own = SLICE("");
+	uint64_t least = UINT64_MAX, bytes;
+
+	while (groups.ptr) {
+		struct slice line = slice_cut(&groups, '\n');
+		slice_cut(&line, ':');
+		if (slice_is(slice_cut(&line, ':'), "memory") && line.ptr)
+			own = line;
+	}
+	const char *const files[] = {
+		"/sys/fs/cgroup/memory/memory.limit_in_bytes",
+		arena_printf(&sink->arena, "/sys/fs/cgroup/memory%.*s/memory.limit_in_bytes", SLICE_ARG(own)),
+	};
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (slice_to_u64(slice_trim(probe_file(sink, files[i], 256, &why)), &bytes))
+			least = MIN(least, bytes);
+	/* No limit is said by the largest number of pages. */
+	if (least < (uint64_t)1 << 60)
+		probe_number(sink, SLICE("hw/memory/limit"), (int64_t)(least >> 20), "MB");
+}
+
 /* What a container may use of them: cgroup v2, of our own group and those above it. */
 static void quota(struct probe_sink *sink)
 {
@@ -62,6 +87,8 @@ static void quota(struct probe_sink *sink)
 			   probe_key(sink, "%llu %%", (unsigned long long)(used * 100 / period)));
 	if (slice_to_u64(memory, &bytes))
 		probe_number(sink, SLICE("hw/memory/limit"), (int64_t)(bytes >> 20), "MB");
+	else
+		memory_of_v1(sink);
 }
 
 /* --- memory --------------------------------------------------------------------------- */
