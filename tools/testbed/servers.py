@@ -4,6 +4,7 @@ configuration lets the user's `ssh` reach them as web1, web2, …
 
 Responsible for starting, readiness and ending everything by process id."""
 
+import contextlib
 import errno
 import getpass
 import http.server
@@ -171,6 +172,16 @@ class Server:
                 return self
         raise RuntimeError(f"sshd of {self.name} did not start:\n{self.log()}")
 
+    client_options = ""  # more lines of its Host in ssh_config
+
+    def argv(self, config):
+        return [SSHD, "-D", "-e", "-f", str(config)]
+
+    def answers(self):
+        with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 1) as line:
+            return line.recv(4) == b"SSH-"
+        return False
+
     def launch(self):
         config = self.dir / "sshd_config"
         config.write_text(
@@ -195,7 +206,7 @@ ForceCommand {self.force}
         )
         with open(self.dir / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [SSHD, "-D", "-e", "-f", str(config)],
+                self.argv(config),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -204,12 +215,8 @@ ForceCommand {self.force}
             )
         until = time.monotonic() + READY_WITHIN
         while time.monotonic() < until and self.process.poll() is None:
-            try:
-                with socket.create_connection((self.address, self.port), 1) as line:
-                    if line.recv(4) == b"SSH-":
-                        return True
-            except OSError:
-                pass
+            if self.answers():
+                return True
             # sshd gives no sign of its own that it listens.
             time.sleep(0.01)
         self.stop()
@@ -293,8 +300,9 @@ class Fleet:
         for server in self.servers.values():
             key = (server.dir / "host_key.pub").read_text().split()
             address, port = server.reach or (server.address, server.port)
-            known.append(f"[{address}]:{port} {key[0]} {key[1]}\n")
-            hosts.append(f"Host {server.name}\n  HostName {address}\n  Port {port}\n")
+            name = address if port == 22 else f"[{address}]:{port}"
+            known.append(f"{name} {key[0]} {key[1]}\n")
+            hosts.append(f"Host {server.name}\n  HostName {address}\n  Port {port}\n{server.client_options}")
         self.known_hosts.write_text("".join(known))
         self.config.write_text(
             "".join(hosts)
