@@ -157,3 +157,24 @@ def test_a_cron_entry_on_one_side_only(hosts):
     assert "staging lacks" in found[key]["text"], found[key]
     on(hosts, "prod", "rm /etc/cron.d/shop")
     hosts.gone()
+
+
+def test_a_drop_in_and_a_disabled_unit(hosts):
+    """As their files say it: no systemd runs on these hosts."""
+    for name in ("stg", "prod"):
+        on(hosts, name, "printf '[Service]\\nExecStart=/bin/true\\n[Install]\\nWantedBy=multi-user.target\\n' "
+                        "> /etc/systemd/system/shop-worker.service && systemctl enable shop-worker")
+    hosts.gone()
+    on(hosts, "prod", "mkdir /etc/systemd/system/shop-worker.service.d && printf '[Service]\\nLimitNOFILE=9\\n' "
+                      "> /etc/systemd/system/shop-worker.service.d/limits.conf")
+    on(hosts, "stg", "systemctl disable shop-worker")
+    found = hosts.look("parity")
+    units = [k for k in found if k.startswith("unit/shop-worker.service/")]
+    assert len(units) == len(found) == 2, sorted(found)
+    enabled = found["unit/shop-worker.service/enabled"]
+    assert enabled["severity"] == "medium" and "systemctl enable" in enabled["advice"]
+    dropin = next(f for k, f in found.items() if "/dropin/" in k)
+    assert "drop-in" in dropin["advice"], dropin
+    on(hosts, "stg", "systemctl enable shop-worker")
+    on(hosts, "prod", "rm -r /etc/systemd/system/shop-worker.service.d")
+    hosts.gone()

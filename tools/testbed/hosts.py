@@ -2,7 +2,7 @@
 own network, own processes and an own name. Packages, /etc and firewall of one can be changed
 as on a machine of its own. Needs root.
 
-Not for: services under systemd; a host here runs sshd alone."""
+Not for: services under a running systemd; a host here runs sshd alone."""
 
 import contextlib
 import os
