@@ -102,30 +102,31 @@ static struct slice question(struct probe_sink *sink, const char *path, const ch
 }
 
 /* Entries: two lengths of four bytes, the question, the answer. */
-static bool recall(const struct probe_memory *memory, struct slice key, struct slice *out)
+bool memory_recall(const struct probe_memory *memory, struct slice key, struct slice *out)
 {
-	uint32_t used = atomic_load((const _Atomic uint32_t *)&memory->used), at = 0, lengths[2];
+	uint32_t used = memory ? atomic_load((const _Atomic uint32_t *)&memory->used) : 0, at = 0, lengths[2];
+	bool found = false;
 
 	while (used <= PROBE_MEMORY_MAX && at + sizeof(lengths) <= used) {
 		memcpy(lengths, memory->bytes + at, sizeof(lengths));
 		at += sizeof(lengths);
 		if (lengths[0] > used - at || lengths[1] > used - at - lengths[0])
-			return false;
+			break;
 		if (slice_equal(key, slice_make(memory->bytes + at, lengths[0]))) {
 			*out = slice_make(memory->bytes + at + lengths[0], lengths[1]);
-			return true;
+			found = true;
 		}
 		at += lengths[0] + lengths[1];
 	}
-	return false;
+	return found;
 }
 
-static void keep(struct probe_memory *memory, struct slice key, struct slice answer)
+void memory_keep(struct probe_memory *memory, struct slice key, struct slice answer)
 {
-	uint32_t used = atomic_load((_Atomic uint32_t *)&memory->used);
+	uint32_t used = memory ? atomic_load((_Atomic uint32_t *)&memory->used) : 0;
 	uint32_t lengths[2] = {(uint32_t)key.len, (uint32_t)answer.len};
 
-	if (sizeof(lengths) + key.len + answer.len > PROBE_MEMORY_MAX)
+	if (!memory || sizeof(lengths) + key.len + answer.len > PROBE_MEMORY_MAX)
 		return;
 	/* Full of what was asked long ago: it begins anew. */
 	if (used > PROBE_MEMORY_MAX - (sizeof(lengths) + key.len + answer.len)) {
@@ -147,11 +148,11 @@ struct slice command_kept(struct probe_sink *sink, const char *const *argv, stru
 		     answer;
 
 	*why_out = NULL;
-	if (key.ptr && recall(sink->memory, key, &answer))
+	if (key.ptr && memory_recall(sink->memory, key, &answer))
 		return text_of(sink, answer);
 	answer = probe_command(sink, argv, time_ms, output_max, why_out);
 	if (key.ptr && answer.ptr)
-		keep(sink->memory, key, answer);
+		memory_keep(sink->memory, key, answer);
 	return answer;
 }
 

@@ -13,36 +13,41 @@
 
 enum { CONTAINERS_MAX = 200, COMPOSE_FILE_MAX = 1 << 20 };
 
-/* True when a process of that name runs, ours if `ours`. */
-static bool runs(const char *name, bool ours)
+/* Processes by which engines are known. */
+struct engines {
+	bool dockerd, conmon, our_conmon;
+};
+
+static void look_at_processes(struct engines *engines)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
-	bool found = false;
 	uint64_t pid;
 
-	while (proc && !found && (entry = readdir(proc))) {
-		AUTO(buf_free) struct buf comm = BUF_INIT(64);
-		char path[300];
+	while (proc && (entry = readdir(proc))) {
+		char path[300], comm[64];
 		struct stat st;
-		struct err none = ERR_INIT;
 		if (!slice_to_u64(slice_of(entry->d_name), &pid))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		found = stat(path, &st) == 0 && (!ours || st.st_uid == geteuid()) &&
-			file_read_at(AT_FDCWD, path, &comm, &none) == 0 &&
-			slice_is(slice_trim(buf_slice(&comm)), name);
+		snprintf(path, sizeof(path), "%s/comm", entry->d_name);
+		AUTO(close_fd) int fd = openat(dirfd(proc), path, O_RDONLY | O_CLOEXEC);
+		ssize_t len = fd < 0 ? -1 : read(fd, comm, sizeof(comm));
+		struct slice name = len > 0 ? slice_trim(slice_make(comm, (size_t)len)) : SLICE("");
+		engines->dockerd |= slice_is(name, "dockerd");
+		if (!slice_is(name, "conmon"))
+			continue;
+		engines->conmon = true;
+		engines->our_conmon |= fstat(fd, &st) == 0 && st.st_uid == geteuid();
 	}
 	if (proc)
 		closedir(proc);
-	return found;
 }
 
 /* "Docker version 24.0.5, build ced0996", "podman version 4.3.1" */
 static void put_version(struct probe_sink *sink, const char *engine)
 {
 	const char *argv[] = {engine, "--version", NULL}, *why;
-	struct slice text = probe_command(sink, argv, 3000, 4096, &why), word;
+	struct slice text = probe_command_kept(sink, argv, 3000, 4096, &why), word;
 
 	while ((word = parse_word(&text)).len)
 		if (*word.ptr >= '0' && *word.ptr <= '9') {
@@ -90,13 +95,13 @@ static void put_containers(struct probe_sink *sink, const char *engine)
 	}
 }
 
-static void look_at_docker(struct probe_sink *sink)
+static void look_at_docker(struct probe_sink *sink, const struct engines *engines)
 {
 	static const char socket[] = "/var/run/docker.sock";
 
 	put_version(sink, "docker");
 	/* The socket alone may be systemd's, and asking it would start the daemon. */
-	if (!runs("dockerd", false))
+	if (!engines->dockerd)
 		return;
 	if (access(socket, R_OK | W_OK) != 0)
 		probe_skip(sink, SLICE("container/"),
@@ -107,13 +112,13 @@ static void look_at_docker(struct probe_sink *sink)
 		put_containers(sink, "docker");
 }
 
-static void look_at_podman(struct probe_sink *sink)
+static void look_at_podman(struct probe_sink *sink, const struct engines *engines)
 {
 	put_version(sink, "podman");
 	/* Without a container of ours it would make its folders and a process that stays. */
-	if (runs("conmon", true))
+	if (engines->our_conmon)
 		put_containers(sink, "podman");
-	else if (runs("conmon", false))
+	else if (engines->conmon)
 		probe_skip(sink, SLICE("container/"),
 			   "containers of other users run in podman; only they and root see them");
 }
@@ -161,14 +166,16 @@ static int container_run(struct probe_sink *sink, struct err *err)
 	static const char *const files[] = {"compose.yaml",	     "compose.yml",
 					    "docker-compose.yml",    "docker-compose.yaml",
 					    "compose.override.yaml", "docker-compose.override.yml"};
+	struct engines engines = {0};
 
 	(void)err;
 	probe_str(sink, SLICE("container/host/inside"),
 		  access("/.dockerenv", F_OK) == 0	    ? "docker"
 		  : access("/run/.containerenv", F_OK) == 0 ? "podman"
 							    : "no");
-	look_at_docker(sink);
-	look_at_podman(sink);
+	look_at_processes(&engines);
+	look_at_docker(sink, &engines);
+	look_at_podman(sink, &engines);
 	for (size_t i = 0; sink->request->live_fd >= 0 && i < ARRAY_LEN(files); i++)
 		read_compose(sink, files[i]);
 	return 0;
@@ -190,5 +197,6 @@ const struct probe probe_container = {
 	.text = "container engines, running containers by image, compose files of the release",
 	.facts = container_facts,
 	.time_ms = 20000,
+	.remembers = true,
 	.run = container_run,
 };

@@ -11,7 +11,12 @@ struct probe_memory {
 	char bytes[PROBE_MEMORY_MAX];
 };
 
+/* What was kept under `key`; memory may be NULL. Keeping under a key again adds an entry behind
+ * the old one: `memory_recall` finds the last. */
+bool memory_recall(const struct probe_memory *memory, struct slice key, struct slice *out);
+void memory_keep(struct probe_memory *memory, struct slice key, struct slice answer);
+
 /* probe_command_kept for an answer that depends on more than the program: kept as long as
  * `also` (a digest of settings, say) is the same too. */
-struct slice command_kept(struct probe_sink *sink, const char *const *argv, struct slice also, int64_t time_ms,
-			  size_t output_max, const char **why_out);
+struct slice command_kept(struct probe_sink *sink, const char *const *argv, struct slice also,
+			  int64_t time_ms, size_t output_max, const char **why_out);

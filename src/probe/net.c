@@ -1,14 +1,18 @@
 /* The network as this server sees it: who listens, where packets go, how names resolve,
  * and, where root allows it through the helper, the rules of the firewall. */
 #include "probe/helper.h"
+#include "probe/internal.h"
 #include "probe/kinds.h"
+#include "probe/netfilter.h"
 #include "probe/parse.h"
 
 #include "base/fd.h"
 #include "base/map.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -51,15 +55,48 @@ static struct port *port_of(struct net *net, bool is_udp, unsigned number)
 	return &net->ports[net->port_count++];
 }
 
+/* Connections stand behind what listens, and looking for them takes the kernel long: each
+ * read asks for one line, and none is asked for behind the first connection. */
+static struct slice listening(struct probe_sink *sink, const char *path, bool is_udp)
+{
+	enum { LINE_MIN = 150 }; /* tcp4_seq_show pads to it */
+	AUTO(buf_free) struct buf text = BUF_INIT(NET_TABLE_MAX);
+	AUTO(close_fd) int fd = -1;
+	size_t looked_at = 0;
+	const char *why;
+	ptrdiff_t end;
+	ssize_t got;
+
+	if (is_udp)
+		return probe_file(sink, path, NET_TABLE_MAX, &why);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && !text.overflow) {
+		char piece[LINE_MIN];
+		do
+			got = read(fd, piece, sizeof(piece));
+		while (got < 0 && errno == EINTR);
+		if (got <= 0)
+			break;
+		buf_put(&text, piece, (size_t)got);
+		/* Every line that is whole now; tcp6's are longer than one read. */
+		while ((end = slice_find(slice_skip(buf_slice(&text), looked_at), '\n')) >= 0) {
+			struct slice line = slice_make(text.ptr + looked_at, (size_t)end);
+			looked_at += (size_t)end + 1;
+			if (parse_is_connection(line))
+				return arena_slice(&sink->arena, slice_make(text.ptr, looked_at));
+		}
+	}
+	return fd < 0 ? (struct slice){0} : arena_slice(&sink->arena, buf_slice(&text));
+}
+
 static void read_sockets(struct net *net, const char *path, bool is_udp)
 {
-	const char *why;
-	struct slice text = probe_file(net->sink, path, NET_TABLE_MAX, &why);
+	struct slice text = listening(net->sink, path, is_udp);
 	struct parsed_socket socket;
 
 	/* Without IPv6 there are no such tables. */
 	if (!text.ptr && access(path, F_OK) == 0)
-		probe_skip(net->sink, SLICE("net/listen/"), "%s: %s", path, why);
+		probe_skip(net->sink, SLICE("net/listen/"), "%s: it cannot be read", path);
 	while (text.ptr) {
 		if (!parse_socket(slice_cut(&text, '\n'), is_udp, &socket))
 			continue;
@@ -74,26 +111,67 @@ static void read_sockets(struct net *net, const char *path, bool is_udp)
 	}
 }
 
-static void note_owner(struct net *net, uint64_t inode, int pid)
+/* Who has a socket is remembered: as long as the process still has it under the same number,
+ * the descriptors of all others need not be looked at. */
+static struct slice socket_key(struct net *net, uint64_t inode)
+{
+	return probe_key(net->sink, "socket %llu", (unsigned long long)inode);
+}
+
+static bool take_owner(struct net *net, struct port *port, int pid)
 {
 	char path[64];
 	const char *why;
 
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	struct slice name = probe_file(net->sink, path, 256, &why);
+	if (name.ptr)
+		port->process = arena_str(&net->sink->arena, slice_trim(name));
+	return name.ptr != NULL;
+}
+
+/* "socket:[12345]" */
+static bool is_socket(int dir_fd, const char *path, uint64_t *inode)
+{
+	char target[64];
+	ssize_t len = readlinkat(dir_fd, path, target, sizeof(target));
+
+	return len > 9 && memcmp(target, "socket:[", 8) == 0 &&
+	       slice_to_u64(slice_make(target + 8, (size_t)len - 9), inode);
+}
+
+/* An empty answer: nobody's we may look at. */
+static bool recall_owner(struct net *net, struct port *port)
+{
+	struct slice answer;
+	uint64_t inode, pid;
+
+	if (!memory_recall(net->sink->memory, socket_key(net, port->inode), &answer))
+		return false;
+	if (!answer.len)
+		return true;
+	char *path = arena_str(&net->sink->arena, answer); /* /proc/PID/fd/FD */
+	struct slice rest = slice_skip(slice_of(path), strlen("/proc/"));
+	return is_socket(AT_FDCWD, path, &inode) && inode == port->inode &&
+	       slice_to_u64(slice_cut(&rest, '/'), &pid) && take_owner(net, port, (int)pid);
+}
+
+static void note_owner(struct net *net, uint64_t inode, int pid, const char *fd)
+{
 	for (size_t i = 0; i < net->port_count; i++) {
-		if (net->ports[i].inode != inode || net->ports[i].process)
+		struct port *port = &net->ports[i];
+		if (port->inode != inode || port->process)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-		struct slice name = probe_file(net->sink, path, 256, &why);
-		if (name.ptr)
-			net->ports[i].process = arena_str(&net->sink->arena, slice_trim(name));
+		if (take_owner(net, port, pid))
+			memory_keep(net->sink->memory, socket_key(net, inode),
+				    probe_key(net->sink, "/proc/%d/fd/%s", pid, fd));
 		return;
 	}
 }
 
-/* "socket:[12345]" */
 static void read_fds(struct net *net, int pid, size_t *looked_at)
 {
-	char path[64], target[64];
+	char path[64];
 	struct dirent *entry;
 	uint64_t inode;
 
@@ -102,27 +180,33 @@ static void read_fds(struct net *net, int pid, size_t *looked_at)
 	if (!dir)
 		return;
 	while (*looked_at < NET_FDS_MAX && (entry = readdir(dir))) {
-		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
 		++*looked_at;
-		if (len > 9 && memcmp(target, "socket:[", 8) == 0 &&
-		    slice_to_u64(slice_make(target + 8, (size_t)len - 9), &inode))
-			note_owner(net, inode, pid);
+		if (is_socket(dirfd(dir), entry->d_name, &inode))
+			note_owner(net, inode, pid, entry->d_name);
 	}
 	closedir(dir);
 }
 
 static void find_owners(struct net *net)
 {
+	bool all = true;
+
+	for (size_t i = 0; i < net->port_count; i++)
+		all = recall_owner(net, &net->ports[i]) && all;
+	if (all)
+		return;
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	size_t looked_at = 0;
 	uint64_t pid;
-
 	while (proc && (entry = readdir(proc)))
 		if (slice_to_u64(slice_of(entry->d_name), &pid) && pid < INT32_MAX)
 			read_fds(net, (int)pid, &looked_at);
 	if (proc)
 		closedir(proc);
+	for (size_t i = 0; i < net->port_count; i++)
+		if (!net->ports[i].process && looked_at < NET_FDS_MAX)
+			memory_keep(net->sink->memory, socket_key(net, net->ports[i].inode), SLICE(""));
 }
 
 static void put_port(struct net *net, const struct port *port)
@@ -406,6 +490,42 @@ static void put_section(struct net *net, struct slice name, struct slice body)
 		put_iptables(net, "ipv6 ", body);
 }
 
+/* Rules whose text changes by itself, without a new generation. */
+static bool is_moving(struct slice rules)
+{
+	static const char *const words[] = {"dynamic", "timeout", " device"};
+
+	for (size_t i = 0; rules.ptr && i < ARRAY_LEN(words); i++)
+		if (memmem(rules.ptr, rules.len, words[i], strlen(words[i])))
+			return true;
+	return false;
+}
+
+/* iptables-save of before nf_tables shows rules that have no generation. */
+static bool shows_nf_tables(struct probe_sink *sink, const char *name)
+{
+	const char *program = probe_program(sink, name);
+	char real[PATH_MAX];
+
+	return program && realpath(program, real) &&
+	       (strcmp(name, "nft") == 0 || slice_ends_with(slice_of(real), "/xtables-nft-multi"));
+}
+
+/* What was answered is kept as long as the kernel has the same generation of rules. */
+static struct slice ask_for_rules(struct probe_sink *sink, const char *const *argv, const char **why)
+{
+	enum { RULES_TIME_MS = 5000 };
+	uint32_t generation;
+
+	if (shows_nf_tables(sink, argv[0]) && netfilter_generation(&generation)) {
+		struct slice also = probe_key(sink, " generation %u", generation);
+		struct slice text = command_kept(sink, argv, also, RULES_TIME_MS, MIB(4), why);
+		if (!is_moving(text))
+			return text;
+	}
+	return probe_command(sink, argv, RULES_TIME_MS, MIB(4), why);
+}
+
 static void look_at_firewall(struct net *net)
 {
 	struct probe_sink *sink = net->sink;
@@ -419,7 +539,7 @@ static void look_at_firewall(struct net *net)
 		const char *reason = "";
 		bool any = false;
 		for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-			struct slice text = probe_command(sink, commands[i], 5000, MIB(4), &why);
+			struct slice text = ask_for_rules(sink, commands[i], &why);
 			if (text.ptr)
 				put_section(net, slice_of(names[i]), text);
 			else
@@ -490,5 +610,6 @@ const struct probe probe_net = {
 	.text = "listening ports, routes, resolvers, DNS answers, /etc/hosts, firewall rules",
 	.facts = net_facts,
 	.time_ms = 30000,
+	.remembers = true,
 	.run = net_run,
 };

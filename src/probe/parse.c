@@ -219,6 +219,16 @@ bool parse_socket(struct slice line, bool is_udp, struct parsed_socket *out)
 	return true;
 }
 
+bool parse_is_connection(struct slice line)
+{
+	struct slice word = {0};
+	uint64_t state;
+
+	for (int i = 0; i < 4; i++)
+		word = parse_word(&line);
+	return word.len == 2 && hex_number(word, &state) && !slice_is(word, "0A") && !slice_is(word, "03");
+}
+
 static void put_v4(uint64_t address, char out[PARSED_ADDRESS_MAX], int prefix)
 {
 	int len = snprintf(out, PARSED_ADDRESS_MAX, "%u.%u.%u.%u", (unsigned)(address & 255),

@@ -34,6 +34,8 @@ struct parsed_socket {
 };
 /* A line of tcp, tcp6, udp, udp6; false: no socket that waits for others. */
 bool parse_socket(struct slice line, bool is_udp, struct parsed_socket *out);
+/* A line of tcp or tcp6 that stands behind all that listen (0A) and what is being accepted (03). */
+bool parse_is_connection(struct slice line);
 
 enum { PARSED_ADDRESS_MAX = 64 };
 struct parsed_route {

@@ -1,6 +1,7 @@
 /* Packages of the system: what is installed, when it came, and which files of theirs are no
  * longer as they came. From the managers' own databases, which anybody may read. */
 #include "probe/kinds.h"
+#include "probe/look.h"
 #include "probe/md5.h"
 #include "probe/packages.h"
 
@@ -29,6 +30,12 @@ struct pkg {
 	uint64_t hashed;
 };
 
+static struct slice database(struct probe_sink *sink, const char *path, const char **why)
+{
+	look_input(sink, path);
+	return probe_file(sink, path, DATABASE_MAX, why);
+}
+
 /* "libssl3", or "libssl3:i386" where that is not this machine's own architecture. */
 static struct slice name_of(struct pkg *pkg, struct slice name, struct slice arch)
 {
@@ -46,7 +53,7 @@ struct diversion {
 static void read_diversions(struct pkg *pkg)
 {
 	const char *why;
-	struct slice text = probe_file(pkg->sink, "/var/lib/dpkg/diversions", DATABASE_MAX, &why);
+	struct slice text = database(pkg->sink, "/var/lib/dpkg/diversions", &why);
 
 	while (text.len) {
 		struct diversion *diversion = ARENA_NEW(&pkg->sink->arena, struct diversion);
@@ -87,6 +94,7 @@ static bool is_listed(const struct probe_request *request, struct slice path)
 
 static const char *hash(struct pkg *pkg, const char *path, char hex[MD5_HEX_LEN + 1])
 {
+	look_input(pkg->sink, path);
 	AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	char piece[32 << 10];
 	struct stat st;
@@ -143,6 +151,7 @@ static void compare_listed(struct pkg *pkg, struct changes *changes, const struc
 						  SLICE_ARG(package->name), SLICE_ARG(package->arch))
 				   : arena_printf(&sink->arena, "/var/lib/dpkg/info/%.*s.md5sums",
 						  SLICE_ARG(package->name));
+	look_input(sink, name);
 	struct slice text = probe_file(sink, name, SUMS_MAX, &why);
 	while (text.ptr) {
 		if (!parse_md5sum(slice_cut(&text, '\n'), &md5, &path))
@@ -180,6 +189,7 @@ static void put_changes(struct pkg *pkg, struct slice name, const struct parsed_
 /* The last LOG_MAX bytes: logs are turned monthly, but not everywhere. */
 static struct slice log_tail(struct pkg *pkg, const char *path)
 {
+	look_input(pkg->sink, path);
 	AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	AUTO(buf_free) struct buf text = BUF_INIT(LOG_MAX + 1);
 	struct err err = ERR_INIT;
@@ -268,6 +278,7 @@ static int rpm(struct pkg *pkg, struct err *err)
 	struct slice epoch;
 	const char *why;
 
+	look_forget(sink);
 	struct slice text = probe_command(sink, argv, RPM_TIME_MS, DATABASE_MAX, &why);
 	if (!text.ptr)
 		return err_set(err, ERR_INTERNAL, "%s", why);
@@ -306,13 +317,13 @@ static int run(struct probe_sink *sink, struct err *err)
 {
 	struct pkg pkg = {.sink = sink, .upgrades = MAP_INIT, .diversions = MAP_INIT};
 	const char *why, *apk_why;
-	struct slice text = probe_file(sink, "/var/lib/dpkg/status", DATABASE_MAX, &why);
+	struct slice text = database(sink, "/var/lib/dpkg/status", &why);
 
 	if (text.len) {
 		dpkg(&pkg, text);
 		return 0;
 	}
-	text = probe_file(sink, "/lib/apk/db/installed", DATABASE_MAX, &apk_why);
+	text = database(sink, "/lib/apk/db/installed", &apk_why);
 	if (text.len) {
 		apk(&pkg, text);
 		return 0;
@@ -340,5 +351,6 @@ const struct probe probe_pkg = {
 	.text = "packages of the system: dpkg, rpm, apk",
 	.facts = facts,
 	.time_ms = 30000,
+	.keeps_look = true,
 	.run = run,
 };

@@ -1,6 +1,7 @@
 /* Runs probes side by side, each in a process of its own: one that hangs or crashes costs
  * its own dimension, and says so. */
 #include "probe/internal.h"
+#include "probe/look.h"
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -22,7 +23,8 @@ enum {
 	BREATH_MS = 100,
 	BURIAL_MS = 1000,
 	CORE_BYTES = 0,
-	SNAPSHOT_MAX = PROBE_FACTS_BYTES_MAX
+	SNAPSHOT_MAX = PROBE_FACTS_BYTES_MAX,
+	INPUTS_MAX = 2 << 20
 };
 
 struct job {
@@ -36,6 +38,7 @@ struct job {
 };
 
 static struct probe_memory *memories[PROBES_MAX];
+static struct look *looks[PROBES_MAX];
 
 /* Shared with the children, who write it; it stays for the next time we are asked. */
 static struct probe_memory *memory_of(size_t probe)
@@ -50,19 +53,63 @@ static struct probe_memory *memory_of(size_t probe)
 	return memories[probe];
 }
 
+static struct look *look_of(size_t probe)
+{
+	if (probes[probe]->keeps_look && !looks[probe])
+		looks[probe] = look_new();
+	return looks[probe];
+}
+
 /* --- in the child ------------------------------------------------------------------- */
 
-static int write_fd(void *context, struct slice bytes, struct err *err)
+struct answer {
+	int fd;
+	struct buf *copy; /* NULL: none is kept */
+};
+
+static int write_answer(void *context, struct slice bytes, struct err *err)
 {
-	return fd_write_all(*(int *)context, bytes.ptr, bytes.len, err);
+	const struct answer *answer = context;
+
+	if (answer->copy)
+		buf_put_slice(answer->copy, bytes);
+	return fd_write_all(answer->fd, bytes.ptr, bytes.len, err);
+}
+
+/* One snapshot, whatever happens to the probe. */
+static int run_and_tell(const struct probe *probe, struct probe_sink *sink, struct answer *answer,
+			struct err *err)
+{
+	AUTO(fact_writer_free) struct fact_writer writer;
+
+	sink->failure = ERR_INIT;
+	int failed = probe->run(sink, err);
+	if (!failed && sink->failure.code) {
+		*err = sink->failure;
+		failed = -1;
+	}
+	if (failed) {
+		char key[64];
+		struct err full = ERR_INIT;
+		snprintf(key, sizeof(key), "%s/", probe->dimension);
+		look_forget(sink);
+		fact_list_free(&sink->facts);
+		(void)!fact_add(&sink->facts, slice_of(key), FACT_NOT_CHECKED, slice_of(err->text), &full);
+	}
+	fact_writer_init(&writer, write_answer, answer);
+	return fact_list_write(&sink->facts, &writer, err) || fact_writer_end(&writer, err) ? -1 : 0;
 }
 
 static _Noreturn void run_probe(const struct probe *probe, const struct probe_request *request,
-				struct probe_memory *memory, int fd)
+				struct probe_memory *memory, struct look *look, int fd)
 {
-	struct probe_sink sink = {
-		.request = request, .facts = FACT_LIST_INIT(PROBE_FACTS_BYTES_MAX), .memory = memory};
-	struct fact_writer writer;
+	struct buf inputs = BUF_INIT(INPUTS_MAX), copy = BUF_INIT(SNAPSHOT_MAX);
+	struct answer answer = {fd, look ? &copy : NULL};
+	struct probe_sink sink = {.request = request,
+				  .facts = FACT_LIST_INIT(PROBE_FACTS_BYTES_MAX),
+				  .memory = memory,
+				  .inputs = look ? &inputs : NULL};
+	struct slice kept;
 	struct err err = ERR_INIT;
 
 	/* Nothing of ours is anyone else's: the conversation stays with the parent. */
@@ -72,21 +119,11 @@ static _Noreturn void run_probe(const struct probe *probe, const struct probe_re
 		dup2(none, STDOUT_FILENO);
 	}
 	setrlimit(RLIMIT_CORE, &(struct rlimit){CORE_BYTES, CORE_BYTES});
-	sink.failure = ERR_INIT;
-	int failed = probe->run(&sink, &err);
-	if (!failed && sink.failure.code) {
-		err = sink.failure;
-		failed = -1;
-	}
-	if (failed) {
-		char key[64];
-		struct err full = ERR_INIT;
-		snprintf(key, sizeof(key), "%s/", probe->dimension);
-		fact_list_free(&sink.facts);
-		(void)!fact_add(&sink.facts, slice_of(key), FACT_NOT_CHECKED, slice_of(err.text), &full);
-	}
-	fact_writer_init(&writer, write_fd, &fd);
-	failed = fact_list_write(&sink.facts, &writer, &err) || fact_writer_end(&writer, &err);
+	if (look_same(look, request, &kept))
+		_exit(fd_write_all(fd, kept.ptr, kept.len, &err) ? 1 : 0);
+	int failed = run_and_tell(probe, &sink, &answer, &err);
+	if (!failed && look && !copy.overflow)
+		look_keep(look, &sink, buf_slice(&copy));
 	_exit(failed ? 1 : 0);
 }
 
@@ -100,7 +137,8 @@ static void fail(struct job *job, const char *why)
 	}
 }
 
-static void start(struct job *job, const struct probe_request *request, struct probe_memory *memory)
+static void start(struct job *job, const struct probe_request *request, struct probe_memory *memory,
+		  struct look *look)
 {
 	int ends[2];
 
@@ -115,7 +153,7 @@ static void start(struct job *job, const struct probe_request *request, struct p
 	if (job->pid == 0) {
 		setpgid(0, 0);
 		close(ends[0]);
-		run_probe(job->probe, request, memory, ends[1]);
+		run_probe(job->probe, request, memory, look, ends[1]);
 	}
 	close(ends[1]);
 	if (job->pid < 0) {
@@ -283,7 +321,7 @@ int probe_all(const struct probe_request *request, const bool *which, struct fac
 		if (which && !which[i])
 			continue;
 		jobs[count].probe = probes[i];
-		start(&jobs[count++], request, memory_of(i));
+		start(&jobs[count++], request, memory_of(i), look_of(i));
 	}
 	result = attend(jobs, count, breathe, context, err);
 	for (size_t i = 0; i < count; i++) {

@@ -46,6 +46,7 @@ struct probe_sink {
 	struct arena arena;	     /* for building keys and values; lives as long as the probe */
 	struct err failure;	     /* the first; nothing is added after it */
 	struct probe_memory *memory; /* answers of programs; NULL: none are kept */
+	struct buf *inputs;	     /* probe/look.h; NULL: the look is not kept */
 };
 
 struct probe_fact {	  /* for docs/reference/facts.md */
@@ -61,6 +62,9 @@ struct probe {
 	int64_t time_ms;		/* 0: PROBE_TIME_MS */
 	/* With it what programs say is remembered (probe_command_kept). */
 	bool remembers;
+	/* All it says comes from files it names with look_input (probe/look.h): as long as these
+	 * are the same, it is told again. */
+	bool keeps_look;
 	/* -1 makes the whole dimension not_checked with err's text. */
 	int (*run)(struct probe_sink *sink, struct err *err);
 };

@@ -20,7 +20,7 @@ struct search {
 	size_t count;
 	struct slice passwd;
 	uint64_t wanted_uid;
-	bool has_wanted;
+	bool has_wanted, has_units;
 };
 
 static struct slice proc_file(struct search *search, const char *pid, const char *name)
@@ -115,10 +115,13 @@ static int visit(void *context, const char *pid, struct err *err)
 	if (stat(path, &st) != 0)
 		return 0;
 	const char *exe = proc_link(search, pid, "exe"), *cwd = proc_link(search, pid, "cwd");
-	const char *unit = unit_of(search, proc_file(search, pid, "cgroup"));
 	bool ours = is_below(exe, request->place) || is_below(cwd, request->place) ||
-		    is_of_reload(request, unit) || (search->has_wanted && st.st_uid == search->wanted_uid);
-	if (!ours)
+		    (search->has_wanted && st.st_uid == search->wanted_uid);
+	/* Without units to look for, most processes cost two links. */
+	if (!ours && !search->has_units)
+		return 0;
+	const char *unit = unit_of(search, proc_file(search, pid, "cgroup"));
+	if (!ours && !is_of_reload(request, unit))
 		return 0;
 	struct slice stat_text = proc_file(search, pid, "stat");
 	/* The name in parentheses may hold anything, so it is counted from the last one. */
@@ -161,6 +164,8 @@ int probe_processes(struct probe_sink *sink, struct probe_process **out, size_t 
 		.passwd = probe_file(sink, "/etc/passwd", 4 << 20, &why),
 	};
 
+	for (size_t i = 0; i < sink->request->reload_count; i++)
+		search.has_units |= slice_starts_with(slice_of(sink->request->reloads[i]), "systemd:");
 	if (sink->request->user)
 		/* Our own logins would be among them, or the whole system. */
 		search.has_wanted = user_number(&search, sink->request->user, &search.wanted_uid) &&

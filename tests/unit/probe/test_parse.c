@@ -119,6 +119,25 @@ static void only_sockets_that_wait_are_told(void **state)
 	}
 }
 
+static void connections_stand_behind_what_listens(void **state)
+{
+	static const struct {
+		const char *line;
+		bool is_connection;
+	} cases[] = {
+		{"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt", false},
+		{"   0: 0100007F:0016 00000000:0000 0A 00000000:00000000 00:00000000", false},
+		{"   1: 0100007F:0016 0200007F:A000 03 00000000:00000000 00:00000000", false},
+		{"   2: 0100007F:0016 0200007F:A000 01 00000000:00000000 00:00000000", true},
+		{"   3: 0100007F:0016 0200007F:A000 06 00000000:00000000 00:00000000", true},
+		{"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(parse_is_connection(slice_of(cases[i].line)), cases[i].is_connection);
+}
+
 static void routes_say_where_packets_go(void **state)
 {
 	struct parsed_route route;
@@ -303,6 +322,7 @@ int main(void)
 		cmocka_unit_test(variables_are_read_as_dotenv_libraries_do),
 		cmocka_unit_test(a_line_behind_a_value_of_several_lines_has_its_number),
 		cmocka_unit_test(only_sockets_that_wait_are_told),
+		cmocka_unit_test(connections_stand_behind_what_listens),
 		cmocka_unit_test(routes_say_where_packets_go),
 		cmocka_unit_test(comments_of_resolv_conf_do_not_count),
 		cmocka_unit_test(nft_rules_come_without_counters),
