@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/stop.h"
 #include "base/wipe.h"
 
 #include <errno.h>
@@ -388,6 +389,8 @@ static int exchange(struct child *child, const char *program, struct slice input
 			return err_errno(err, "poll");
 		if (ready == 0 && ended)
 			return 0;
+		if (stop_asked())
+			return err_set(err, ERR_INTERRUPTED, "interrupted");
 		if (until_ms && clock_mono_ms() >= until_ms)
 			return 0;
 		if (ready <= 0)

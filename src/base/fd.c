@@ -156,6 +156,28 @@ int file_replace_at(int dir_fd, const char *path, struct slice content, mode_t m
 	return -1;
 }
 
+int file_nameless_open(const char *folder, int *fd_out, struct err *err)
+{
+	const char *chosen = getenv("TMPDIR");
+	char path[4096];
+
+	if (!folder)
+		folder = chosen && *chosen ? chosen : "/var/tmp";
+	*fd_out = -1;
+#ifdef O_TMPFILE
+	*fd_out = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+	if (*fd_out >= 0)
+		return 0;
+#endif
+	if (snprintf(path, sizeof(path), "%s/lockstep-XXXXXX", folder) >= (int)sizeof(path))
+		return err_set(err, ERR_USER, "the name of the folder for temporary files is too long");
+	*fd_out = mkostemp(path, O_CLOEXEC);
+	if (*fd_out < 0)
+		return err_errno(err, "cannot make a temporary file in %s", folder);
+	unlink(path);
+	return 0;
+}
+
 int dir_open_at(int dir_fd, const char *path, int *fd_out, struct err *err)
 {
 	int fd = open_retry(dir_fd, path, O_RDONLY | O_DIRECTORY, 0);

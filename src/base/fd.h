@@ -26,6 +26,9 @@ int file_read_at(int dir_fd, const char *path, struct buf *out, struct err *err)
  * `path`, folder synced. After a crash there is the old or the new content. */
 int file_replace_at(int dir_fd, const char *path, struct slice content, mode_t mode, struct err *err) CHECKED;
 
+/* A file that is gone with its descriptor, in `folder` (NULL: $TMPDIR, else /var/tmp). */
+int file_nameless_open(const char *folder, int *fd_out, struct err *err) CHECKED;
+
 int dir_open_at(int dir_fd, const char *path, int *fd_out, struct err *err) CHECKED;
 /* mkdir -p; existing folders are fine, anything else in the way is an error. */
 int dir_make_at(int dir_fd, const char *path, mode_t mode, struct err *err) CHECKED;

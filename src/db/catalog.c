@@ -2,6 +2,7 @@
 #include "db/catalog_internal.h"
 
 #include "base/arena.h"
+#include "base/stop.h"
 #include "base/wipe.h"
 
 #include <errno.h>
@@ -93,7 +94,9 @@ int catalog_wait(struct catalog *catalog, int fd, short events, int64_t until_ms
 			return 0;
 		struct pollfd fds[2] = {{.fd = fd, .events = events},
 					{.fd = catalog->carrier_fd, .events = POLLIN}};
-		int count = poll(fds, 2, (int)MIN(left, (int64_t)60000));
+		if (stop_asked())
+			return err_set(err, ERR_INTERRUPTED, "interrupted");
+		int count = poll(fds, 2, (int)MIN(left, (int64_t)STOP_LOOK_MS));
 		if (count < 0 && errno != EINTR)
 			return err_errno(err, "poll");
 		if (count <= 0)

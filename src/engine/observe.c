@@ -5,12 +5,13 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/random.h"
+#include "base/stop.h"
 #include "base/wipe.h"
 #include "engine/configuration.h"
 #include "engine/dimension.h"
 #include "engine/fleet_of.h"
 #include "engine/observe_beside.h"
-#include "engine/temp_file.h"
+#include "engine/snapshot_file.h"
 #include "model/release.h"
 #include "probe/probe.h"
 #include "target/read_file.h"
@@ -165,7 +166,7 @@ static int parse_subjects(struct run *run, struct err *err)
 
 /* --- asking --------------------------------------------------------------------------- */
 
-static bool is_wanted(const struct observe_request *request, const char *dimension)
+bool observe_wants(const struct observe_request *request, const char *dimension)
 {
 	for (size_t i = 0; i < request->only_count; i++)
 		if (strcmp(request->only[i], dimension) == 0)
@@ -173,7 +174,7 @@ static bool is_wanted(const struct observe_request *request, const char *dimensi
 	return request->only_count == 0;
 }
 
-static bool skips(const struct environment *environment, const char *dimension)
+bool observe_skips(const struct environment *environment, const char *dimension)
 {
 	const struct str_list *list = environment ? &environment->parity.looks.skip : NULL;
 
@@ -181,6 +182,15 @@ static bool skips(const struct environment *environment, const char *dimension)
 		if (strcmp(list->items[i], dimension) == 0)
 			return true;
 	return false;
+}
+
+bool observation_looked(const struct observation *observation, const struct environment *environment,
+			const char *dimension)
+{
+	const struct observe_request request = {.only = observation->only,
+						.only_count = observation->only_count};
+
+	return observe_wants(&request, dimension) && !observe_skips(environment, dimension);
 }
 
 /* What lockstep.yml says to look at, where nobody asked for anything else: `only`, and not
@@ -198,7 +208,7 @@ static void choose_dimensions(struct run *run, struct observe_request *chosen)
 		for (size_t k = 0; k < project->parity.only.count; k++)
 			named = named || strcmp(project->parity.only.items[k], dimension->name) == 0;
 		for (size_t k = 0; k < run->count; k++)
-			skipped = skipped && skips(run->subjects[k].environment, dimension->name);
+			skipped = skipped && observe_skips(run->subjects[k].environment, dimension->name);
 		if (named && !skipped)
 			only[chosen->only_count++] = dimension->name;
 	}
@@ -309,11 +319,6 @@ static struct probe_order order_of(struct run *run, struct subject *subject, siz
 
 /* --- one snapshot a server -------------------------------------------------------------- */
 
-static int put_bytes(void *context, struct slice bytes, struct err *err)
-{
-	return fd_write_all(*(int *)context, bytes.ptr, bytes.len, err);
-}
-
 /* What nobody looked at is said, dimension by dimension: a gap must never look like "missing". */
 static int put_gaps(const struct run *run, struct fact_list *list, bool of_server, bool beside,
 		    const char *why, struct err *err)
@@ -322,7 +327,7 @@ static int put_gaps(const struct run *run, struct fact_list *list, bool of_serve
 
 	for (size_t i = 0; (dimension = dimension_at(i)); i++) {
 		char key[64];
-		if (!is_wanted(run->request, dimension->name) ||
+		if (!observe_wants(run->request, dimension->name) ||
 		    (dimension->of_server ? !of_server : !beside))
 			continue;
 		snprintf(key, sizeof(key), "%s/", dimension->name);
@@ -339,27 +344,13 @@ static int put_skipped(const struct run *run, struct fact_list *list, const stru
 
 	for (size_t i = 0; (dimension = dimension_at(i)); i++) {
 		char key[64];
-		if (!is_wanted(run->request, dimension->name) ||
-		    !skips(subject->environment, dimension->name))
+		if (!observe_wants(run->request, dimension->name) ||
+		    !observe_skips(subject->environment, dimension->name))
 			continue;
 		snprintf(key, sizeof(key), "%s/", dimension->name);
 		if (fact_add(list, slice_of(key), FACT_NOT_CHECKED, SLICE("left out by `parity: skip`"), err))
 			return -1;
 	}
-	return 0;
-}
-
-static int write_list(struct fact_list *list, int *fd_out, struct err *err)
-{
-	AUTO(close_fd) int fd = -1;
-	AUTO(fact_writer_free) struct fact_writer writer = {0};
-
-	if (temp_file(&fd, err))
-		return -1;
-	fact_writer_init(&writer, put_bytes, &fd);
-	if (fact_list_write(list, &writer, err) || fact_writer_end(&writer, err))
-		return -1;
-	*fd_out = steal_fd(&fd);
 	return 0;
 }
 
@@ -373,7 +364,8 @@ static int merge_item(struct run *run, struct subject *subject, struct observed 
 	size_t count = 0;
 
 	if (put_gaps(run, &gaps, seen_fd < 0, false, item->why ? item->why : "not looked at", err) ||
-	    put_skipped(run, &gaps, subject, err) || write_list(&gaps, &gaps_fd, err) || temp_file(&fd, err))
+	    put_skipped(run, &gaps, subject, err) || snapshot_file_of_list(&gaps, &gaps_fd, err) ||
+	    file_nameless_open(NULL, &fd, err))
 		return -1;
 	if (seen_fd >= 0)
 		readers[count++] = fact_reader_of_fd(seen_fd);
@@ -381,7 +373,7 @@ static int merge_item(struct run *run, struct subject *subject, struct observed 
 		readers[count++] = fact_reader_of_fd(subject->beside_fd);
 	readers[count++] = fact_reader_of_fd(gaps_fd);
 	AUTO(fact_writer_free) struct fact_writer writer = {0};
-	fact_writer_init(&writer, put_bytes, &fd);
+	fact_writer_init(&writer, snapshot_file_put, &fd);
 	int result = fact_merge(readers, count, &writer, err) || fact_writer_end(&writer, err) ? -1 : 0;
 	for (size_t i = 0; i < count; i++)
 		fact_reader_free(&readers[i]);
@@ -404,7 +396,7 @@ static int observe_release(struct run *run, struct subject *subject, struct err 
 	    put_gaps(run, &list, true, true, "a release has files only", err))
 		return err_wrap(err, "%s", subject->name);
 	AUTO(close_fd) int fd = -1;
-	if (write_list(&list, &fd, err))
+	if (snapshot_file_of_list(&list, &fd, err))
 		return -1;
 	run->out->items[subject->first].fd = steal_fd(&fd);
 	return 0;
@@ -478,9 +470,21 @@ static struct text_list without_skipped(struct arena *arena, const struct subjec
 	size_t kept_count = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (!skips(subject->environment, dimensions[i]))
+		if (!observe_skips(subject->environment, dimensions[i]))
 			kept[kept_count++] = dimensions[i];
 	return (struct text_list){kept, kept_count};
+}
+
+/* Signals are heard while the fleet's loop turns: until all threads are done, it does. */
+static int wait_beside(struct run *run, struct fleet *fleet, struct err *err)
+{
+	enum { LOOK_MS = 5 };
+
+	for (size_t i = 0; i < run->count; i++)
+		while (run->subjects[i].beside && !beside_done(run->subjects[i].beside))
+			if (fleet_wait(fleet, LOOK_MS, err))
+				return -1;
+	return 0;
 }
 
 /* Every place in one fleet: fifty servers of four environments take as long as the slowest. */
@@ -496,7 +500,7 @@ static int ask_servers(struct run *run, struct err *err)
 	const struct dimension *dimension;
 
 	for (size_t i = 0; (dimension = dimension_at(i)); i++)
-		if (dimension->of_server && is_wanted(run->request, dimension->name))
+		if (dimension->of_server && observe_wants(run->request, dimension->name))
 			dimensions[dimension_total++] = dimension->name;
 	for (size_t i = 0; i < run->count; i++) {
 		struct subject *subject = &run->subjects[i];
@@ -534,24 +538,25 @@ static int ask_servers(struct run *run, struct err *err)
 				orders[count].only = without_skipped(arena, &run->subjects[i], dimensions,
 								     dimension_total);
 			}
-		if (fleet_probe(fleet, NULL, orders, &unreachable)) {
-			bool interrupted = unreachable.code == ERR_INTERRUPTED;
-			if (interrupted) {
-				*err = unreachable;
-				return -1;
-			}
+		/* Of other failures each server tells its own. */
+		int result = fleet_probe(fleet, NULL, orders, &unreachable);
+		for (size_t i = 0; i < count; i++) {
+			wipe_bytes(orders[i].run_key, sizeof(orders[i].run_key));
+			wipe_bytes(orders[i].kept_key, sizeof(orders[i].kept_key));
 		}
-	}
-	for (size_t i = 0; i < count; i++) {
-		wipe_bytes(orders[i].run_key, sizeof(orders[i].run_key));
-		wipe_bytes(orders[i].kept_key, sizeof(orders[i].kept_key));
+		if ((result && unreachable.code == ERR_INTERRUPTED) ||
+		    wait_beside(run, fleet, &unreachable)) {
+			stop_ask();
+			*err = unreachable;
+			return -1;
+		}
 	}
 	count = 0;
 	for (size_t i = 0; i < run->count; i++) {
 		struct subject *subject = &run->subjects[i];
 		if (subject->beside) {
 			beside_wait(subject->beside);
-			if (write_list(beside_facts(subject->beside), &subject->beside_fd, err))
+			if (snapshot_file_of_list(beside_facts(subject->beside), &subject->beside_fd, err))
 				return -1;
 		}
 		for (size_t s = 0; s < subject->count && !subject->is_release; s++, count++) {
@@ -583,6 +588,8 @@ int observe(struct engine *engine, const struct observe_request *request, struct
 	if (check_only(request, err) || parse_subjects(&run, err))
 		return -1;
 	choose_dimensions(&run, &chosen);
+	out->only = run.request->only;
+	out->only_count = run.request->only_count;
 	if (engine->project) {
 		if (configuration_history_keys(engine, run.safe, &run.keys, err))
 			return -1;

@@ -32,6 +32,8 @@ struct observation {
 	size_t environment_count;
 	uint8_t run_key[DIGEST_LEN]; /* what values are fingerprinted with in it; a secret */
 	bool kept_keys;		     /* fingerprints in it may be kept */
+	const char *const *only;     /* dimensions that were looked at; count 0: all */
+	size_t only_count;
 };
 
 struct observe_request {
@@ -49,6 +51,12 @@ struct observe_request {
  * observation_close. */
 int observe(struct engine *engine, const struct observe_request *request, struct observation *out,
 	    struct err *err) CHECKED;
+/* Whether it was to be looked at: asked for, and not left out by `parity: skip`. What was and
+ * is not in a snapshot is a gap or missing, never passed over. */
+bool observe_wants(const struct observe_request *request, const char *dimension);
+bool observe_skips(const struct environment *environment, const char *dimension); /* NULL: nothing */
+bool observation_looked(const struct observation *observation, const struct environment *environment,
+			const char *dimension);
 /* 4 when a server could not be looked at, else 0: what nobody saw is not the same. */
 int observation_exit(const struct observation *observation);
 void observation_close(struct observation *observation); /* cleanup function */

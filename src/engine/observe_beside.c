@@ -9,6 +9,7 @@
 #include "target/read_file.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,6 +39,7 @@ struct beside {
 	struct fact_list facts;
 	pthread_t thread;
 	bool started;
+	atomic_bool done;
 	const char *notes[NOTES_MAX]; /* for people, told once the thread has ended */
 	size_t note_count;
 };
@@ -47,24 +49,6 @@ static void note(struct beside *beside, const char *text)
 	if (beside->note_count < NOTES_MAX)
 		beside->notes[beside->note_count++] =
 			arena_printf(&beside->arena, "%s: %s", beside->environment->name, text);
-}
-
-static bool wanted(const struct observe_request *request, const char *dimension)
-{
-	for (size_t i = 0; i < request->only_count; i++)
-		if (strcmp(request->only[i], dimension) == 0)
-			return true;
-	return request->only_count == 0;
-}
-
-static bool skips(const struct environment *environment, const char *dimension)
-{
-	const struct str_list *list = environment ? &environment->parity.looks.skip : NULL;
-
-	for (size_t i = 0; list && i < list->count; i++)
-		if (strcmp(list->items[i], dimension) == 0)
-			return true;
-	return false;
 }
 
 static void skip(struct beside *beside, const char *key, const char *why)
@@ -358,7 +342,7 @@ static void drop_unwanted(struct beside *beside)
 		struct slice name = fact_dimension(beside->facts.items[i].key);
 		char text[64];
 		snprintf(text, sizeof(text), "%.*s", SLICE_ARG(name));
-		if (wanted(beside->request, text) && !skips(beside->environment, text))
+		if (observe_wants(beside->request, text) && !observe_skips(beside->environment, text))
 			beside->facts.items[kept++] = beside->facts.items[i];
 	}
 	beside->facts.count = kept;
@@ -367,7 +351,7 @@ static void drop_unwanted(struct beside *beside)
 static bool wants_collectors(const struct observe_request *request)
 {
 	for (size_t i = 0; collectors[i]; i++)
-		if (wanted(request, collectors[i]->dimension))
+		if (observe_wants(request, collectors[i]->dimension))
 			return true;
 	return false;
 }
@@ -377,7 +361,7 @@ static void *work(void *context)
 	struct beside *beside = context;
 	struct err err = ERR_INIT;
 
-	if (wanted(beside->request, "db") && !skips(beside->environment, "db")) {
+	if (observe_wants(beside->request, "db") && !observe_skips(beside->environment, "db")) {
 		if (beside->request->no_databases)
 			skip(beside, "db/", "left out by --no-databases");
 		else if (beside->environment)
@@ -393,7 +377,7 @@ static void *work(void *context)
 			drop_unwanted(beside);
 		} else {
 			for (size_t i = 0; collectors[i]; i++)
-				if (wanted(beside->request, collectors[i]->dimension))
+				if (observe_wants(beside->request, collectors[i]->dimension))
 					skip(beside,
 					     arena_printf(&beside->arena, "%s/", collectors[i]->dimension),
 					     beside->environment
@@ -411,7 +395,13 @@ static void *work(void *context)
 				break;
 		fact_list_free(&look->facts);
 	}
+	atomic_store(&beside->done, true);
 	return NULL;
+}
+
+bool beside_done(const struct beside *beside)
+{
+	return atomic_load(&beside->done);
 }
 
 void beside_begin(struct engine *engine, const struct observe_request *request,

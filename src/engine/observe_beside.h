@@ -13,6 +13,7 @@ struct beside;
 void beside_begin(struct engine *engine, const struct observe_request *request,
 		  const struct environment *environment, const struct place *place,
 		  const struct configuration *configuration, struct beside **out);
+bool beside_done(const struct beside *beside); /* beside_wait would return at once */
 void beside_wait(struct beside *beside);
 /* After beside_wait. */
 struct fact_list *beside_facts(struct beside *beside);

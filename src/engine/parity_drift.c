@@ -8,7 +8,7 @@
 #include "engine/parity_history.h"
 #include "engine/parity_result.h"
 #include "engine/parity_rules.h"
-#include "engine/temp_file.h"
+#include "engine/snapshot_file.h"
 
 #include <stdlib.h>
 
@@ -28,25 +28,6 @@ static void drift_close(struct drift *drift)
 {
 	parity_rules_close(&drift->rules);
 	observation_close(&drift->seen);
-}
-
-static int put_bytes(void *context, struct slice bytes, struct err *err)
-{
-	return fd_write_all(*(int *)context, bytes.ptr, bytes.len, err);
-}
-
-static int write_side(struct fact_list *list, int *fd_out, struct err *err)
-{
-	AUTO(close_fd) int fd = -1;
-	AUTO(fact_writer_free) struct fact_writer writer = {0};
-
-	if (temp_file(&fd, err))
-		return -1;
-	fact_writer_init(&writer, put_bytes, &fd);
-	if (fact_list_write(list, &writer, err) || fact_writer_end(&writer, err))
-		return -1;
-	*fd_out = steal_fd(&fd);
-	return 0;
 }
 
 static struct finding *add_finding(struct drift *drift, const struct finding *finding)
@@ -305,7 +286,7 @@ static int compare_files(struct drift *drift, const struct observed *item, struc
 		   add_rendered(drift, item->fd, &list, err)) {
 		return -1;
 	}
-	if (write_side(&list, &fd, err))
+	if (snapshot_file_of_list(&list, &fd, err))
 		return -1;
 	const struct sides sides = {
 		.names = {"deployed", drift->environment->name},
@@ -374,7 +355,7 @@ static int compare_variables(struct drift *drift, const struct observed *item, s
 		if (fact_add(&list, buf_slice(&key), FACT_HMAC, slice_make(digest.bytes, DIGEST_LEN), err))
 			return -1;
 	}
-	if (write_side(&list, &fd, err) || env_edited(drift, item, &edited, err))
+	if (snapshot_file_of_list(&list, &fd, err) || env_edited(drift, item, &edited, err))
 		return -1;
 	const struct sides sides = {
 		.names = {"declared", drift->environment->name},
@@ -486,16 +467,20 @@ static int compare_server(struct drift *drift, size_t server, const struct confi
 		drift->all.totals.not_checked++;
 		return 0;
 	}
-	/* What was left out by --only is not missing. */
-	bool files, variables, databases;
-	if (snapshot_has(item->fd, "file", &files, err) || snapshot_has(item->fd, "env", &variables, err) ||
-	    snapshot_has(item->fd, "db", &databases, err) || (files && compare_files(drift, item, err)) ||
-	    (variables && configuration && compare_variables(drift, item, server, configuration, err)))
+	/* What was to be looked at and is not told of is a gap: nothing of it is passed over. */
+	if ((observation_looked(&drift->seen, drift->environment, "file") &&
+	     compare_files(drift, item, err)) ||
+	    (observation_looked(&drift->seen, drift->environment, "env") && configuration &&
+	     compare_variables(drift, item, server, configuration, err)))
 		return -1;
 	/* The environment's own sides are the same on each of its servers. */
 	if (server > 0)
 		return 0;
-	return (databases && compare_schema(drift, item, err)) || compare_code(drift, item, err) ? -1 : 0;
+	return (observation_looked(&drift->seen, drift->environment, "db") &&
+		compare_schema(drift, item, err)) ||
+			       compare_code(drift, item, err)
+		       ? -1
+		       : 0;
 }
 
 int parity_drift(struct engine *engine, const char *environment, const struct parity_request *request,

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "engine/fleet_of.h"
-#include "engine/temp_file.h"
+#include "engine/snapshot_file.h"
 #include "model/deployment.h"
 #include "model/parity_finding.h"
 #include "model/parity_snapshot.h"
@@ -119,11 +119,6 @@ void parity_history_stale(struct engine *engine, struct observation *seen)
 
 /* --- keeping ------------------------------------------------------------------------------ */
 
-static int put_bytes(void *context, struct slice bytes, struct err *err)
-{
-	return fd_write_all(*(int *)context, bytes.ptr, bytes.len, err);
-}
-
 /* Evidence that tells who and when is kept; what is never twice the same is not. */
 static bool is_kept_evidence(struct slice key)
 {
@@ -145,9 +140,9 @@ static int settle(int from, int *fd_out, struct err *err)
 	struct fact fact;
 	int got;
 
-	if (temp_file(&fd, err))
+	if (file_nameless_open(NULL, &fd, err))
 		return -1;
-	fact_writer_init(&writer, put_bytes, &fd);
+	fact_writer_init(&writer, snapshot_file_put, &fd);
 	while ((got = fact_next(reader, &fact, err)) > 0) {
 		if (fact.evidence && !is_kept_evidence(fact.key))
 			continue;

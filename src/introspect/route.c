@@ -3,6 +3,7 @@
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/stop.h"
 #include "target/ssh.h"
 
 #include <arpa/inet.h>
@@ -203,7 +204,7 @@ static int forward_socket(struct route *route, int64_t until_ms, struct err *err
 		if (fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0)
 			return 0;
 		waitid(P_PID, (id_t)line->pid, &ended, WEXITED | WNOHANG | WNOWAIT);
-		if (ended.si_pid || clock_mono_ms() >= until_ms) {
+		if (ended.si_pid || clock_mono_ms() >= until_ms || stop_asked()) {
 			err_set(err, ERR_NETWORK, "%s cannot be reached", route->spec->via->text);
 			return route_explain(route, err);
 		}

@@ -3,6 +3,7 @@
 #include "net/look.h"
 
 #include "base/clock.h"
+#include "base/stop.h"
 #include "net/internal.h"
 
 #include <ctype.h>
@@ -504,13 +505,19 @@ int look_all(struct arena *arena, const struct look_spec *specs, size_t count, s
 		.arena = arena, .multi = multi, .specs = specs, .outs = outs, .count = count};
 	looking.sights = ARENA_NEW_ARRAY(arena, count, struct sight);
 	begin_next(&looking);
-	while (looking.running) {
+	while (looking.running && !stop_asked()) {
 		int active;
 		ASSERT(curl_multi_perform(multi, &active) == CURLM_OK);
 		finish_done(&looking);
 		begin_next(&looking);
 		if (looking.running)
-			ASSERT(curl_multi_poll(multi, NULL, 0, 1000, NULL) == CURLM_OK);
+			ASSERT(curl_multi_poll(multi, NULL, 0, STOP_LOOK_MS, NULL) == CURLM_OK);
+	}
+	for (size_t i = 0; looking.running && i < count; i++) {
+		if (looking.sights[i].easy)
+			sight_tear_down(&looking.sights[i], multi);
+		if (!outs[i].result)
+			outs[i] = (struct look){.result = LOOK_TIMED_OUT, .why = "interrupted"};
 	}
 	return 0;
 }

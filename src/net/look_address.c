@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/stop.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -122,13 +123,14 @@ static enum look_result status_result(int status)
 static void look_up_wait(struct arena *arena, struct look_up *look_up, int64_t until_ms,
 			 struct look_name *out)
 {
-	struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-	int status = 0;
 
 	*out = (struct look_name){.result = LOOK_TIMED_OUT};
 	pthread_mutex_lock(&look_up->lock);
-	while (!look_up->done && status == 0)
-		status = pthread_cond_timedwait(&look_up->changed, &look_up->lock, &until);
+	for (int64_t now; !look_up->done && (now = clock_mono_ms()) < until_ms && !stop_asked();) {
+		int64_t next_ms = MIN(until_ms, now + STOP_LOOK_MS);
+		struct timespec next = {.tv_sec = next_ms / 1000, .tv_nsec = next_ms % 1000 * 1000000};
+		pthread_cond_timedwait(&look_up->changed, &look_up->lock, &next);
+	}
 	if (look_up->done) {
 		out->result = status_result(look_up->status);
 		addresses_take(arena, look_up->list, out);
@@ -218,8 +220,9 @@ static void attempts_run(struct attempt *attempts, size_t count, int64_t time_ms
 		watched[i] = (struct pollfd){.fd = attempts[i].fd, .events = POLLOUT};
 		open += attempts[i].fd >= 0;
 	}
-	for (int64_t now; open && (now = clock_mono_ms()) < until_ms;) {
-		if (poll(watched, count, (int)MIN(until_ms - now, (int64_t)60000)) < 0 && errno != EINTR)
+	for (int64_t now; open && (now = clock_mono_ms()) < until_ms && !stop_asked();) {
+		if (poll(watched, count, (int)MIN(until_ms - now, (int64_t)STOP_LOOK_MS)) < 0 &&
+		    errno != EINTR)
 			break;
 		for (size_t i = 0; i < count; i++) {
 			int number = 0;

@@ -465,25 +465,6 @@ bool offers_knows(const struct offers *offers, const struct digest *release)
 	return store_has_manifest(offers->store, release);
 }
 
-static int temp_file_open(const char *folder, int *fd_out, struct err *err)
-{
-	int fd = -1;
-#ifdef O_TMPFILE
-	fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-#endif
-	if (fd < 0) {
-		char path[4096];
-		snprintf(path, sizeof(path), "%s/lockstep-offer-XXXXXX", folder);
-		fd = mkstemp(path);
-		if (fd < 0)
-			return err_errno(err, "cannot make a temporary file in %s", folder);
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		unlink(path);
-	}
-	*fd_out = fd;
-	return 0;
-}
-
 /* What makes two streams the same bytes. */
 static void key_make(const struct offer *offer, struct digest *key)
 {
@@ -524,7 +505,7 @@ static struct offer *offer_enter(struct offers *offers, struct offer *fresh, boo
 	fresh->owner = offers;
 	fresh->wanted = wanted;
 	fresh->fd = -1;
-	if (count >= OFFERS_MAX || temp_file_open(offers->temp_dir, &fresh->fd, err) < 0) {
+	if (count >= OFFERS_MAX || file_nameless_open(offers->temp_dir, &fresh->fd, err) < 0) {
 		if (count >= OFFERS_MAX)
 			err_set(err, ERR_INTERNAL, "the servers ask again and again for what was sent");
 		mem_free_ptr(&fresh->items);

@@ -19,6 +19,7 @@ struct probing {
 	int fd;
 	uint64_t bytes;
 	int64_t asked_ms; /* wall clock */
+	struct buf only;  /* the dimensions asked for, each ending in NUL; empty: all */
 };
 
 void probe_end(struct link *link)
@@ -29,32 +30,11 @@ void probe_end(struct link *link)
 	link->probing = NULL;
 	decompressor_free(&probing->decompressor);
 	close_fd(&probing->fd);
+	buf_free(&probing->only);
 	mem_free_ptr(&probing);
 }
 
 /* --- asking ---------------------------------------------------------------------- */
-
-static int nameless_file_open(const char *folder, int *fd_out, struct err *err)
-{
-	const char *chosen = getenv("TMPDIR");
-	int fd = -1;
-	if (!folder)
-		folder = chosen && *chosen ? chosen : "/var/tmp";
-#ifdef O_TMPFILE
-	fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-#endif
-	if (fd < 0) {
-		char path[4096];
-		snprintf(path, sizeof(path), "%s/lockstep-facts-XXXXXX", folder);
-		fd = mkstemp(path);
-		if (fd < 0)
-			return err_errno(err, "cannot make a temporary file in %s", folder);
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		unlink(path);
-	}
-	*fd_out = fd;
-	return 0;
-}
 
 /* One value: texts that end in NUL. */
 static int put_list(struct buf *record, const char *key, struct text_list list, struct err *err)
@@ -113,12 +93,15 @@ void link_probe(struct link *link, const struct probe_order *order, const char *
 	if (link->status != LINK_BUSY)
 		return;
 	int64_t now_ms = clock_wall_ms();
-	if (put_order(&record, order, now_ms, &err) || nameless_file_open(temp_dir, &fd, &err)) {
+	if (put_order(&record, order, now_ms, &err) || file_nameless_open(temp_dir, &fd, &err)) {
 		link_refuse(link, &err);
 		return;
 	}
 	struct probing *probing = mem_alloc(sizeof(*probing));
-	*probing = (struct probing){decompressor_new(slice_make("", 0)), false, fd, 0, now_ms};
+	*probing = (struct probing){
+		decompressor_new(slice_make("", 0)), false, fd, 0, now_ms, BUF_INIT(RECORD_LEN_MAX)};
+	for (size_t i = 0; i < order->only.count; i++)
+		buf_put(&probing->only, order->only.items[i], strlen(order->only.items[i]) + 1);
 	link->probing = probing;
 	link_send_record(link, MSG_PROBE, &record);
 }
@@ -135,15 +118,28 @@ static int facts_sink(void *context, struct slice bytes, struct err *err)
 	return fd_write_all(probing->fd, bytes.ptr, bytes.len, err);
 }
 
-/* Once to its end: whoever reads it later trusts that it is whole. */
-static int snapshot_check(int fd, uint64_t *count_out, struct err *err)
+static bool was_asked(const struct probing *probing, struct slice dimension)
 {
-	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(fd);
+	for (struct slice rest = buf_slice(&probing->only); rest.len;)
+		if (slice_equal(slice_cut(&rest, 0), dimension))
+			return true;
+	return probing->only.len == 0;
+}
+
+/* Once to its end: whoever reads it later trusts that it is whole, and that a server speaks of
+ * nothing but what it was asked: databases and what is seen from beside it are not its to tell. */
+static int snapshot_check(const struct probing *probing, uint64_t *count_out, struct err *err)
+{
+	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(probing->fd);
 	struct fact fact;
 	int got;
 	*count_out = 0;
-	while ((got = fact_next(reader, &fact, err)) > 0)
+	while ((got = fact_next(reader, &fact, err)) > 0) {
+		struct slice dimension = fact_dimension(fact.key);
+		if (!was_asked(probing, dimension))
+			return err_set(err, ERR_INTERNAL, "%.*s was not asked for", SLICE_ARG(dimension));
 		++*count_out;
+	}
 	return got;
 }
 
@@ -164,7 +160,7 @@ static int probed_take(struct link *link, const struct record *record, struct er
 	uint64_t count;
 	if (!probing->ended)
 		return err_set(err, ERR_INTERNAL, "the server's facts are not whole");
-	if (snapshot_check(probing->fd, &count, err))
+	if (snapshot_check(probing, &count, err))
 		return err_wrap(err, "the server's facts cannot be read");
 	if (count != record_get_u64(record, "facts", 0) ||
 	    probing->bytes != record_get_u64(record, "bytes", 0))
