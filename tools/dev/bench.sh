@@ -12,6 +12,12 @@ if [ "${1:-}" = schema ]; then
 	compile build-release
 	exec /usr/bin/python3 bench/schema.py --program build-release/lockstep "${@:2}"
 fi
+if [ "${1:-}" = parity ]; then
+	need build demo bench
+	configure build-release gcc --buildtype=release
+	compile build-release
+	exec /usr/bin/python3 bench/parity.py --program build-release/lockstep "${@:2}"
+fi
 part=run
 if [ "${1:-}" = config ]; then
 	part=config
