@@ -37,6 +37,8 @@ enum { GAPS_BYTES_MAX = 1 << 20, RELEASE_BYTES_MAX = 256 << 20 };
 
 struct run {
 	struct engine *engine;
+	/* Of the run, not of a frame: threads read it until run_close has joined them. */
+	struct observe_request chosen;
 	const struct observe_request *request;
 	struct observation *out;
 	struct subject *subjects;
@@ -195,9 +197,10 @@ bool observation_looked(const struct observation *observation, const struct envi
 
 /* What lockstep.yml says to look at, where nobody asked for anything else: `only`, and not
  * what all of the subjects skip. One that a part of them skips is a gap of theirs. */
-static void choose_dimensions(struct run *run, struct observe_request *chosen)
+static void choose_dimensions(struct run *run)
 {
 	const struct project *project = run->engine->project;
+	struct observe_request *chosen = &run->chosen;
 	const struct dimension *dimension;
 
 	if (!project || run->request->only_count)
@@ -580,14 +583,14 @@ int observe(struct engine *engine, const struct observe_request *request, struct
 	    struct err *err)
 {
 	AUTO(run_close)
-	struct run run = {.engine = engine, .request = request, .out = out, .safe = safe_open()};
+	struct run run = {
+		.engine = engine, .chosen = *request, .request = request, .out = out, .safe = safe_open()};
 
 	*out = (struct observation){.arena = &engine->arena};
 	random_bytes(out->run_key, sizeof(out->run_key));
-	struct observe_request chosen = *request;
 	if (check_only(request, err) || parse_subjects(&run, err))
 		return -1;
-	choose_dimensions(&run, &chosen);
+	choose_dimensions(&run);
 	out->only = run.request->only;
 	out->only_count = run.request->only_count;
 	if (engine->project) {
