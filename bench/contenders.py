@@ -52,10 +52,10 @@ class Folders(Contender):
         for server in servers:
             root = self.root(server)
             if live is None:
-                shutil.rmtree(root, ignore_errors=True)
+                self.bench.put_away(root)
             for folder in (root / "releases").glob("*"):
                 if folder.name != live:
-                    shutil.rmtree(folder)
+                    self.bench.put_away(folder)
             root.mkdir(parents=True, exist_ok=True)
             (root / "releases").mkdir(exist_ok=True)
             if live and not (root / "releases" / live).exists():
@@ -210,7 +210,7 @@ environments:
         if live and self.live.get(len(servers)) == live:
             return
         for server in servers:
-            shutil.rmtree(self.root(servers, server), ignore_errors=True)
+            self.bench.put_away(self.root(servers, server))
         if live:
             self.bench.delay.set_rtt(0)
             self.call("deploy", self.environment(servers), "--ref", live)
