@@ -32,14 +32,12 @@ void hex_encode(const void *bytes, size_t len, char *out)
 	out[2 * len] = '\0';
 }
 
-static int digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
+/* What a character is worth, plus one; 0: no digit. Digests are read by the ten thousand, and
+ * to compare each character with the digits is to guess wrong at every other one. */
+static const unsigned char digit_values[256] = {
+	['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+	['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 bool hex_decode(struct slice text, void *out, size_t len)
 {
@@ -48,11 +46,11 @@ bool hex_decode(struct slice text, void *out, size_t len)
 	if (text.len != 2 * len)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		int high = digit_value(text.ptr[2 * i]);
-		int low = digit_value(text.ptr[2 * i + 1]);
-		if (high < 0 || low < 0)
+		unsigned high = digit_values[(unsigned char)text.ptr[2 * i]];
+		unsigned low = digit_values[(unsigned char)text.ptr[2 * i + 1]];
+		if (!high || !low)
 			return false;
-		bytes[i] = (unsigned char)(high << 4 | low);
+		bytes[i] = (unsigned char)((high - 1) << 4 | (low - 1));
 	}
 	return true;
 }

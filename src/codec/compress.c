@@ -22,10 +22,10 @@ struct decompressor {
 /* Most streams are of small files: making a context anew, and touching its memory for the
  * first time, took longer than the work itself. Each thread keeps one of each kind,
  * unless it has grown large. */
-enum { SPARE_MAX = 4 << 20 };
+enum { SPARE_MAX = 8 << 20, WINDOW_LOG_LEAST = 10, WINDOW_LOG_OF_STREAMS = 18 };
 struct spare {
 	ZSTD_CCtx *compression;
-	ZSTD_DCtx *decompression;
+	struct decompressor *decompressor;
 };
 static _Thread_local struct spare spare;
 static pthread_once_t spare_once = PTHREAD_ONCE_INIT;
@@ -40,8 +40,10 @@ static void spare_free(void *context)
 	struct spare *old = context;
 
 	ZSTD_freeCCtx(old->compression);
-	ZSTD_freeDCtx(old->decompression);
-	*old = (struct spare){ 0 };
+	if (old->decompressor)
+		ZSTD_freeDCtx(old->decompressor->context);
+	free(old->decompressor);
+	*old = (struct spare){0};
 }
 
 static void spare_make_key(void)
@@ -64,12 +66,19 @@ static ZSTD_CCtx *new_compression(void)
 	return context;
 }
 
-static ZSTD_DCtx *new_decompression(void)
+static struct decompressor *new_decompressor(void)
 {
-	ZSTD_DCtx *context = spare.decompression ? spare.decompression : ZSTD_createDCtx();
-	ASSERT(context);
-	spare.decompression = NULL;
-	return context;
+	struct decompressor *decompressor = spare.decompressor;
+
+	spare.decompressor = NULL;
+	if (!decompressor) {
+		decompressor = mem_alloc(sizeof(*decompressor));
+		decompressor->context = ZSTD_createDCtx();
+		ASSERT(decompressor->context);
+	}
+	decompressor->magic_seen = 0;
+	decompressor->ended = false;
+	return decompressor;
 }
 
 static void give_compression_back(ZSTD_CCtx *context)
@@ -81,19 +90,37 @@ static void give_compression_back(ZSTD_CCtx *context)
 		ZSTD_freeCCtx(context);
 }
 
-static void give_decompression_back(ZSTD_DCtx *context)
+static void give_decompressor_back(struct decompressor *decompressor)
 {
-	if (!spare.decompression && ZSTD_sizeof_DCtx(context) <= SPARE_MAX && can_keep() &&
-	    !ZSTD_isError(ZSTD_DCtx_reset(context, ZSTD_reset_session_and_parameters)))
-		spare.decompression = context;
-	else
-		ZSTD_freeDCtx(context);
+	ZSTD_DCtx *context = decompressor->context;
+
+	if (!spare.decompressor && ZSTD_sizeof_DCtx(context) <= SPARE_MAX && can_keep() &&
+	    !ZSTD_isError(ZSTD_DCtx_reset(context, ZSTD_reset_session_and_parameters))) {
+		spare.decompressor = decompressor;
+		return;
+	}
+	ZSTD_freeDCtx(context);
+	free(decompressor);
 }
 
 /* For calls whose arguments are ours alone: an error is a bug. */
 static void must(size_t result)
 {
 	ASSERT(!ZSTD_isError(result));
+}
+
+/* Small tables for small contents: they are cleared for each frame. */
+static void set_prefix(ZSTD_CCtx *context, struct slice prefix, size_t window, int window_log)
+{
+	/* The window must reach back over what was written and all of the prefix. */
+	while (window_log < COMPRESS_WINDOW_LOG_MAX && ((size_t)1 << window_log) < window)
+		window_log++;
+	must(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log));
+	/* The ordinary tables cannot index a long prefix: at level 1 half of 512 KiB was
+	 * lost, at any level most of 8 MiB; the long-distance matcher finds all of it
+	 * (100 to 900 bytes) for half a millisecond a megabyte. */
+	must(ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching, prefix.len > KIB(256)));
+	must(ZSTD_CCtx_refPrefix(context, prefix.ptr, prefix.len));
 }
 
 struct compressor *compressor_new(int level, struct slice prefix)
@@ -104,19 +131,8 @@ struct compressor *compressor_new(int level, struct slice prefix)
 	ASSERT(level >= 1 && level <= 19 && prefix.len <= COMPRESS_PREFIX_MAX);
 	compressor->context = context;
 	must(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level));
-	if (prefix.len) {
-		/* The window must reach back over what was written and all of the prefix. */
-		int window_log = 18;
-		while (window_log < COMPRESS_WINDOW_LOG_MAX && ((size_t)1 << window_log) < prefix.len * 2)
-			window_log++;
-		must(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log));
-		/* The ordinary tables cannot index a long prefix: at level 1 half of 512 KiB was
-		 * lost, at any level most of 8 MiB; the long-distance matcher finds all of it
-		 * (100 to 900 bytes) for half a millisecond a megabyte. */
-		must(ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching,
-					    prefix.len > KIB(256)));
-		must(ZSTD_CCtx_refPrefix(context, prefix.ptr, prefix.len));
-	}
+	if (prefix.len)
+		set_prefix(context, prefix, prefix.len * 2, WINDOW_LOG_OF_STREAMS);
 	return compressor;
 }
 
@@ -175,10 +191,9 @@ void compressor_free(struct compressor **compressor)
 
 struct decompressor *decompressor_new(struct slice prefix)
 {
-	struct decompressor *decompressor = mem_alloc(sizeof(*decompressor));
+	struct decompressor *decompressor = new_decompressor();
 
 	ASSERT(prefix.len <= COMPRESS_PREFIX_MAX);
-	decompressor->context = new_decompression();
 	must(ZSTD_DCtx_setParameter(decompressor->context, ZSTD_d_windowLogMax, COMPRESS_WINDOW_LOG_MAX));
 	if (prefix.len)
 		must(ZSTD_DCtx_refPrefix(decompressor->context, prefix.ptr, prefix.len));
@@ -217,17 +232,30 @@ void decompressor_free(struct decompressor **decompressor)
 {
 	if (!*decompressor)
 		return;
-	give_decompression_back((*decompressor)->context);
-	free(*decompressor);
+	give_decompressor_back(*decompressor);
 	*decompressor = NULL;
 }
 
 int compress_all(int level, struct slice prefix, struct slice in, struct buf *out, struct err *err)
 {
-	AUTO(compressor_free) struct compressor *compressor = compressor_new(level, prefix);
+	size_t bound = ZSTD_compressBound(in.len);
 
-	must(ZSTD_CCtx_setPledgedSrcSize(compressor->context, in.len));
-	return run(compressor, in, ZSTD_e_end, out, err);
+	ASSERT(level >= 1 && level <= 19 && prefix.len <= COMPRESS_PREFIX_MAX);
+	AUTO(compressor_free) struct compressor *compressor = compressor_new(level, slice_make(NULL, 0));
+	if (prefix.len)
+		set_prefix(compressor->context, prefix, prefix.len + in.len, WINDOW_LOG_LEAST);
+	/* In one go where it surely fits: the buffers of a stream are as large as its window. */
+	char *at = bound <= out->max - out->len ? buf_reserve(out, bound) : NULL;
+	if (!at) {
+		must(ZSTD_CCtx_setPledgedSrcSize(compressor->context, in.len));
+		return run(compressor, in, ZSTD_e_end, out, err);
+	}
+	size_t len = ZSTD_compress2(compressor->context, at, bound, in.ptr, in.len);
+	if (ZSTD_isError(len))
+		return err_set(err, ERR_INTERNAL, "zstd: %s", ZSTD_getErrorName(len));
+	out->len += len;
+	out->ptr[out->len] = '\0';
+	return 0;
 }
 
 static int append(void *context, struct slice bytes, struct err *err)

@@ -97,8 +97,10 @@ static int check_entry(const struct entry *entry, struct err *err)
 	return bad_path(err, entry->path, "neither folder, file nor link");
 }
 
-/* The folder an entry lies in must come before it, as a folder. */
-static int check_parent(const struct manifest *manifest, const struct entry *entry, struct err *err)
+/* The folder an entry lies in must come before it, as a folder. Neighbours mostly lie in the
+ * same one, so the last is kept. */
+static int check_parent(const struct manifest *manifest, const struct entry *entry, const struct entry **last,
+			struct err *err)
 {
 	size_t len = entry->path.len;
 
@@ -106,8 +108,11 @@ static int check_parent(const struct manifest *manifest, const struct entry *ent
 		len--;
 	if (len == 0)
 		return 0;
-	const struct entry *parent = manifest_find(manifest, slice_make(entry->path.ptr, len - 1));
-	if (!parent || parent->type != ENTRY_DIR)
+	struct slice folder = slice_make(entry->path.ptr, len - 1);
+	if (*last && slice_equal((*last)->path, folder))
+		return 0;
+	*last = manifest_find(manifest, folder);
+	if (!*last || (*last)->type != ENTRY_DIR)
 		return bad_path(err, entry->path, "the folder it lies in is not listed");
 	return 0;
 }
@@ -115,6 +120,8 @@ static int check_parent(const struct manifest *manifest, const struct entry *ent
 /* Everything that concerns more than one entry; entries are sorted. */
 static int check_whole(struct manifest *manifest, struct err *err)
 {
+	const struct entry *folder = NULL;
+
 	manifest->total_size = 0;
 	manifest->file_count = 0;
 	for (size_t i = 0; i < manifest->count; i++) {
@@ -124,7 +131,7 @@ static int check_whole(struct manifest *manifest, struct err *err)
 					slice_equal(manifest->entries[i - 1].path, entry->path)
 						? "the path is listed twice"
 						: "the entries are not sorted");
-		if (check_parent(manifest, entry, err))
+		if (check_parent(manifest, entry, &folder, err))
 			return -1;
 		if (entry->type != ENTRY_FILE)
 			continue;
