@@ -164,10 +164,11 @@ static bool find_in_source(const struct source *source, const struct digest *dig
 /* Most files are where they were: no search, and the folder is open already. */
 static bool find_same(struct source *source, const struct entry *entry, struct location *out)
 {
-	const struct own_entry *found = source->next < source->own.count &&
-							slice_equal(source->own.entries[source->next].entry.path, entry->path)
-						? &source->own.entries[source->next]
-						: own_find(&source->own, entry->path);
+	const struct own_entry *found =
+		source->next < source->own.count &&
+				slice_equal(source->own.entries[source->next].entry.path, entry->path)
+			? &source->own.entries[source->next]
+			: own_find(&source->own, entry->path);
 
 	if (!found)
 		return false;
@@ -175,7 +176,8 @@ static bool find_same(struct source *source, const struct entry *entry, struct l
 	out->source = source;
 	out->entry = found;
 	return found->entry.type == ENTRY_FILE && found->show == SHOW_TREE &&
-	       source->intact[found - source->own.entries] && digest_equal(&found->entry.digest, &entry->digest);
+	       source->intact[found - source->own.entries] &&
+	       digest_equal(&found->entry.digest, &entry->digest);
 }
 
 /* Whether a file of a source that was not scanned holds what its manifest says: by its
@@ -213,13 +215,51 @@ static bool find_location(struct preparation *p, const struct digest *digest, st
 	return false;
 }
 
+/* Looks at every file of a source, or uses what was seen a moment ago. */
+static int look_through(struct preparation *p, struct source *source, bool report, struct err *err)
+{
+	struct edits edits = {p, source};
+	struct scan scan = {
+		.session = p->session,
+		.own = &source->own,
+		.root_fd = source->root_fd,
+		/* A rollback hashes what it goes back to; the others only when that is not whole. */
+		.deep = p->restoring && !p->trust_signatures && !(p->source_count > 1 && p->sources[0].whole),
+		.edit = report ? note_edit : NULL,
+		.context = &edits,
+	};
+
+	if (p->looked && source == p->sources) {
+		source->intact = p->looked->intact;
+		scan.hashed = p->looked->hashed;
+	} else {
+		scan.intact = source->intact = ARENA_NEW_ARRAY(&p->source_arena, source->own.count, bool);
+		if (scan_run(&scan, err))
+			return err_wrap(err, "looking at activation %s", source->name);
+	}
+	/* Many files hashed only because links came or went: write down that they are right. */
+	return scan.hashed > 32 && (!p->restoring || p->trust_signatures)
+		       ? scan_refresh(&p->session->place, source->name, source->root_fd, &source->own,
+				      source->intact, err)
+		       : 0;
+}
+
+static int load_source(struct preparation *p, struct source *source, struct err *err)
+{
+	struct place *place = &p->session->place;
+
+	if (!p->restoring && p->source_count == 0 && looked_take(p->session, source->name, &p->looked))
+		source->own = p->looked->own;
+	else if (own_load(place, source->name, &p->source_arena, &p->manifest, &source->own, err))
+		return -1;
+	return activation_open(place, source->name, &source->root_fd, err);
+}
+
 /* Nothing may be taken from an activation that cannot be read; that is no error. */
 static int add_source(struct preparation *p, const char *name, bool report, struct err *err)
 {
 	struct source *source = &p->sources[p->source_count];
-	struct place *place = &p->session->place;
 	struct err unusable = ERR_INIT;
-	struct edits edits = {p, source};
 
 	for (size_t i = 0; i < p->source_count; i++)
 		if (strcmp(p->sources[i].name, name) == 0)
@@ -229,9 +269,10 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 	/* A second large one would save little on the line and cost much memory here. */
 	if (p->source_count > 0 && !report && is_large(p))
 		return 0;
-	if (own_load(place, name, &p->source_arena, &p->manifest, &source->own, &unusable) ||
-	    activation_open(place, name, &source->root_fd, &unusable))
+	if (load_source(p, source, &unusable)) {
+		looked_free(&p->looked);
 		return 0;
+	}
 	tree_cursor_init(&source->cursor, source->root_fd);
 	p->source_count++;
 	source->twin = ARENA_NEW_ARRAY(&p->source_arena, source->own.count, bool);
@@ -242,23 +283,7 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 		index_source(p, source);
 		return 0;
 	}
-	source->intact = ARENA_NEW_ARRAY(&p->source_arena, source->own.count, bool);
-	struct scan scan = {
-		.session = p->session,
-		.own = &source->own,
-		.root_fd = source->root_fd,
-		/* A rollback hashes what it goes back to; the others only when that is not whole. */
-		.deep = p->restoring && !p->trust_signatures &&
-			!(p->source_count > 1 && p->sources[0].whole),
-		.intact = source->intact,
-		.edit = report ? note_edit : NULL,
-		.context = &edits,
-	};
-	if (scan_run(&scan, err))
-		return err_wrap(err, "looking at activation %s", name);
-	/* Many files hashed only because links came or went: write down that they are right. */
-	if (scan.hashed > 32 && (!p->restoring || p->trust_signatures) &&
-	    scan_refresh(place, name, source->root_fd, &source->own, source->intact, err))
+	if (look_through(p, source, report, err))
 		return -1;
 	index_source(p, source);
 	return 0;
@@ -301,6 +326,7 @@ void obtain_close_sources(struct preparation *p)
 		close_fd(&p->sources[i].root_fd);
 	}
 	p->source_count = 0;
+	looked_free(&p->looked);
 	arena_free(&p->source_arena);
 }
 
@@ -464,7 +490,8 @@ static int take_from_location(struct preparation *p, const struct entry *entry,
 		if (*got)
 			return 0;
 	}
-	if (!p->copy && !preparation_is_generated(p, entry->path) && location->entry->st_mode == entry->mode) {
+	if (!p->copy && !preparation_is_generated(p, entry->path) &&
+	    location->entry->st_mode == entry->mode) {
 		int linked = link_into_tree(p, entry, location, dir_fd, name, err);
 		*got = linked > 0;
 		if (linked)

@@ -74,6 +74,7 @@ struct preparation {
 	struct manifest manifest;    /* without its text once the tree is begun */
 
 	struct arena source_arena;   /* of sources; given back before the end */
+	struct looked *looked;       /* what one of them was taken from; likewise */
 	struct source sources[SOURCES_MAX];
 	size_t source_count;
 	int tree_fd;                 /* prepare/NAME */
@@ -88,6 +89,11 @@ struct preparation {
 	struct signature *taken;
 	uint64_t wanted_bytes;
 	unsigned rounds;
+
+	/* What came is written to the disk while more comes, not all of it at the end. */
+	struct apart syncing;
+	bool is_syncing;
+	uint64_t unsynced; /* bytes since it was begun */
 
 	struct decompressor *stream_decoder;
 	struct object_stream stream;
@@ -152,5 +158,7 @@ int obtain_open_put(struct preparation *p, const struct entry *entry, int *fd_ou
 
 /* receive.c */
 int receive_object_data(struct preparation *p, struct slice bytes, struct err *err) CHECKED;
+/* Waits for what is being written to the disk; what came after that was begun may not be there. */
+int receive_end_sync(struct preparation *p, struct err *err) CHECKED;
 void receive_end_offer(struct preparation *p);
 void receive_free(struct preparation *p);

@@ -791,7 +791,8 @@ static int settle_activation(struct preparation *p, struct err *err)
 	    own_save(place, p->name, &own, err))
 		return -1;
 	tree_cursor_close(&p->cursor);
-	if (fault_point("agent.prepare.before_sync", err) || session_sync_fs(session, p->tree_fd, err) ||
+	if (fault_point("agent.prepare.before_sync", err) || receive_end_sync(p, err) ||
+	    session_sync_fs(session, p->tree_fd, err) ||
 	    fault_point("agent.prepare.before_rename", err))
 		return -1;
 	if (place_open_releases(place, &releases, err) ||

@@ -56,13 +56,11 @@ static int choose(struct prune *prune, uint64_t keep, struct err *err)
 	struct uses uses;
 	struct live live;
 	size_t account_count, good = 0, failed = 0;
-	bool have_way_back = false, seen_live = false;
+	bool have_way_back = false, seen_live = false, have_uses = false;
 
 	if (place_live(&session->place, &live, err) ||
 	    place_activations(&session->place, &prune->arena, &prune->names, &prune->count, err) ||
-	    journal_accounts(&session->place, &prune->arena, &accounts, &account_count, err) ||
-	    uses_find(&prune->arena, arena_printf(&prune->arena, "%s/releases", session->place.path), &uses,
-		      err))
+	    journal_accounts(&session->place, &prune->arena, &accounts, &account_count, err))
 		return -1;
 	prune->stays = ARENA_NEW_ARRAY(&prune->arena, prune->count, bool);
 	for (size_t i = 0; i < prune->count; i++) {
@@ -79,6 +77,12 @@ static int choose(struct prune *prune, uint64_t keep, struct err *err)
 		} else if (!stays) {
 			stays = failed++ < FAILED_KEPT;
 		}
+		/* To look at all processes takes longer than all else here: only when one would go. */
+		if (!stays && !have_uses &&
+		    uses_find(&prune->arena, arena_printf(&prune->arena, "%s/releases", session->place.path),
+			      &uses, err))
+			return -1;
+		have_uses = have_uses || !stays;
 		if (!stays && uses_has(&uses, name)) {
 			record_put_str(&prune->reply, "in_use", name);
 			stays = true;

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { SYNC_STEP = 24 << 20 };
+
 struct receiving {
 	bool skip; /* not wanted, or its base is unusable */
 	struct object_header header;
@@ -117,6 +119,27 @@ static int begin_object(void *context, const struct object_header *header, struc
 	return fchmod(r->fd, entry->mode) == 0 ? 0 : err_errno(err, "%s", entry->path.ptr);
 }
 
+int receive_end_sync(struct preparation *p, struct err *err)
+{
+	if (!p->is_syncing)
+		return 0;
+	p->is_syncing = false;
+	return session_apart_end(p->session, "sync", &p->syncing, err);
+}
+
+/* One after the other: where the disk is slower than the line, the line waits. */
+static int sync_ahead(struct preparation *p, size_t len, struct err *err)
+{
+	p->unsynced += len;
+	if (p->unsynced < SYNC_STEP)
+		return 0;
+	p->unsynced = 0;
+	if (receive_end_sync(p, err) || session_sync_begin(p->session, p->tree_fd, &p->syncing, err))
+		return -1;
+	p->is_syncing = true;
+	return 0;
+}
+
 static int write_content(void *context, struct slice bytes, struct err *err)
 {
 	struct preparation *p = context;
@@ -132,6 +155,8 @@ static int write_content(void *context, struct slice bytes, struct err *err)
 		buf_put_slice(&r->link, bytes);
 	else if (fd_write_all(r->fd, bytes.ptr, bytes.len, err))
 		return err_wrap(err, "%s", entry->path.ptr);
+	if (sync_ahead(p, bytes.len, err))
+		return -1;
 	return session_breathe(p->session, "receive", p->received, 0, p->done_bytes, p->wanted_bytes, err);
 }
 
@@ -290,6 +315,9 @@ void receive_end_offer(struct preparation *p)
 
 void receive_free(struct preparation *p)
 {
+	struct err ignored = ERR_INIT;
+
+	(void)!receive_end_sync(p, &ignored);
 	receive_end_offer(p);
 	free(p->receiving);
 	p->receiving = NULL;

@@ -1,6 +1,7 @@
 #include "agent/scan.h"
 
 #include "agent/tree.h"
+#include "base/clock.h"
 #include "base/fd.h"
 
 #include <errno.h>
@@ -21,15 +22,19 @@ int activation_open(const struct place *place, const char *name, int *fd_out, st
 
 struct folder {
 	struct scan *scan;
-	bool *seen; /* per own entry */
+	bool *seen;	  /* per own entry */
+	struct buf *path; /* of what is looked at; this folder's own are the first `path_len` bytes */
 	int fd;
-	struct slice path;
+	size_t path_len;
 	int depth;
 };
 
-static int report(struct scan *scan, struct scan_edit *edit, const struct stat *st, struct err *err)
+static int report(struct scan *scan, const struct own_entry *entry, struct scan_edit *edit,
+		  const struct stat *st, struct err *err)
 {
 	scan->edits++;
+	if (entry && entry->entry.type == ENTRY_FILE && !edit->rendered)
+		digest_to_hex(&entry->entry.digest, edit->expected);
 	if (st) {
 		edit->owner = st->st_uid;
 		edit->modified_ms = (int64_t)st->st_mtime * 1000;
@@ -50,8 +55,8 @@ int scan_hash_file(struct session *session, int dir_fd, const char *name, struct
 	return session_hash_fd(session, fd, out, err);
 }
 
-static int check_link(struct folder *folder, const char *name, const struct own_entry *entry, struct scan_edit *edit,
-		      const struct stat *st, struct err *err)
+static int check_link(struct folder *folder, const char *name, const struct own_entry *entry,
+		      struct scan_edit *edit, const struct stat *st, struct err *err)
 {
 	char target[MANIFEST_LINK_MAX + 1];
 	ssize_t len = readlinkat(folder->fd, name, target, sizeof(target));
@@ -64,12 +69,12 @@ static int check_link(struct folder *folder, const char *name, const struct own_
 		return 1;
 	edit->kind = "changed";
 	digest_to_hex(&digest, edit->seen);
-	return report(folder->scan, edit, st, err);
+	return report(folder->scan, entry, edit, st, err);
 }
 
 /* 1: intact; 0: reported as an edit. */
-static int check_file(struct folder *folder, const char *name, const struct own_entry *entry, struct scan_edit *edit,
-		      const struct stat *st, struct err *err)
+static int check_file(struct folder *folder, const char *name, const struct own_entry *entry,
+		      struct scan_edit *edit, const struct stat *st, struct err *err)
 {
 	struct scan *scan = folder->scan;
 	enum signature_verdict verdict = signature_check(entry, st);
@@ -88,7 +93,7 @@ static int check_file(struct folder *folder, const char *name, const struct own_
 			return -1;
 		}
 		edit->kind = "mode";
-		return report(scan, edit, st, err);
+		return report(scan, entry, edit, st, err);
 	}
 	bool same_mode = (st->st_mode & 0777) == entry->entry.mode && !(st->st_mode & 07000) &&
 			 (!edit->rendered || entry->dev == own_owner_of(st));
@@ -98,12 +103,12 @@ static int check_file(struct folder *folder, const char *name, const struct own_
 		if (same_mode)
 			return 1;
 		edit->kind = "mode";
-		return report(scan, edit, st, err);
+		return report(scan, entry, edit, st, err);
 	}
 	edit->kind = "changed";
 	if (!edit->rendered)
 		digest_to_hex(&digest, edit->seen);
-	return report(scan, edit, st, err);
+	return report(scan, entry, edit, st, err);
 }
 
 /* Both are sorted, so it is mostly the one behind the last. */
@@ -126,38 +131,37 @@ static int scan_entry(void *context, const char *name, struct err *err)
 {
 	struct folder *folder = context;
 	struct scan *scan = folder->scan;
-	AUTO(buf_free) struct buf path = BUF_INIT(MANIFEST_PATH_MAX);
 	struct stat st;
 
-	if (folder->path.len) {
-		buf_put_slice(&path, folder->path);
-		buf_putc(&path, '/');
-	}
-	buf_puts(&path, name);
-	if (path.overflow)
+	folder->path->len = folder->path_len;
+	if (folder->path_len)
+		buf_putc(folder->path, '/');
+	buf_puts(folder->path, name);
+	if (folder->path->overflow) {
+		folder->path->overflow = false;
 		return 0;
-	const struct own_entry *entry = find_next(folder, buf_slice(&path));
-	struct scan_edit edit = { .path = buf_slice(&path), .kind = "added", .dir_fd = folder->fd, .name = name };
+	}
+	struct slice path = buf_slice(folder->path);
+	const struct own_entry *entry = find_next(folder, path);
+	struct scan_edit edit = {.path = path, .kind = "added", .dir_fd = folder->fd, .name = name};
 	if (entry) {
 		folder->seen[entry - scan->own->entries] = true;
 		if (entry->show == SHOW_GENERATED)
 			return 0;
 		edit.rendered = entry->show == SHOW_RENDERED;
-		if (entry->entry.type == ENTRY_FILE && !edit.rendered)
-			digest_to_hex(&entry->entry.digest, edit.expected);
 	}
 	if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? 0 : err_errno(err, "%s", name);
 	/* A covered entry is not in the activation: whatever stands there was added. */
 	if (!entry || entry->show == SHOW_COVERED)
-		return report(scan, &edit, &st, err);
+		return report(scan, entry, &edit, &st, err);
 	bool right_type = (entry->entry.type == ENTRY_DIR && S_ISDIR(st.st_mode)) ||
 			  (entry->entry.type == ENTRY_FILE && S_ISREG(st.st_mode)) ||
 			  (entry->entry.type == ENTRY_LINK && S_ISLNK(st.st_mode));
 	int intact = 0;
 	if (!right_type) {
 		edit.kind = "type";
-		return report(scan, &edit, &st, err);
+		return report(scan, entry, &edit, &st, err);
 	}
 	if (entry->entry.type == ENTRY_FILE)
 		intact = check_file(folder, name, entry, &edit, &st, err);
@@ -169,11 +173,12 @@ static int scan_entry(void *context, const char *name, struct err *err)
 		scan->intact[entry - scan->own->entries] = true;
 	if (entry->entry.type != ENTRY_DIR)
 		return 0;
-	struct folder below = { scan, folder->seen, -1, buf_slice(&path), folder->depth + 1 };
+	struct folder below = {scan, folder->seen, folder->path, -1, path.len, folder->depth + 1};
 	struct err unreadable = ERR_INIT;
-	if (below.depth > 130 || open_beneath(folder->fd, name, O_RDONLY | O_DIRECTORY, 0, false, &below.fd, &unreadable)) {
+	if (below.depth > 130 ||
+	    open_beneath(folder->fd, name, O_RDONLY | O_DIRECTORY, 0, false, &below.fd, &unreadable)) {
 		edit.kind = "mode";
-		return report(scan, &edit, &st, err);
+		return report(scan, entry, &edit, &st, err);
 	}
 	int result = scan_folder(&below, err);
 	close_fd(&below.fd);
@@ -188,8 +193,11 @@ static int scan_folder(struct folder *folder, struct err *err)
 int scan_run(struct scan *scan, struct err *err)
 {
 	AUTO(mem_free_ptr) bool *seen = mem_array(scan->own->count, sizeof(*seen));
-	struct folder top = { scan, seen, scan->root_fd, { "", 0 }, 0 };
+	AUTO(buf_free) struct buf path = BUF_INIT(MANIFEST_PATH_MAX);
+	struct folder top = {scan, seen, &path, scan->root_fd, 0, 0};
 
+	/* At once, so that it never moves under who looks at it. */
+	buf_reserve(&path, MANIFEST_PATH_MAX);
 	scan->files = scan->edits = scan->hashed = 0;
 	if (scan_folder(&top, err))
 		return -1;
@@ -202,14 +210,16 @@ int scan_run(struct scan *scan, struct err *err)
 		for (size_t at = 0; at < entry->entry.path.len && !below_generated; at++) {
 			if (entry->entry.path.ptr[at] != '/')
 				continue;
-			const struct own_entry *parent = own_find(scan->own, slice_make(entry->entry.path.ptr, at));
+			const struct own_entry *parent =
+				own_find(scan->own, slice_make(entry->entry.path.ptr, at));
 			below_generated = parent && parent->show == SHOW_GENERATED;
 		}
-		struct scan_edit edit = { .path = entry->entry.path, .kind = "removed", .dir_fd = -1, .name = "",
-					  .rendered = entry->show == SHOW_RENDERED };
-		if (entry->entry.type == ENTRY_FILE && !edit.rendered)
-			digest_to_hex(&entry->entry.digest, edit.expected);
-		if (!below_generated && report(scan, &edit, NULL, err))
+		struct scan_edit edit = {.path = entry->entry.path,
+					 .kind = "removed",
+					 .dir_fd = -1,
+					 .name = "",
+					 .rendered = entry->show == SHOW_RENDERED};
+		if (!below_generated && report(scan, entry, &edit, NULL, err))
 			return -1;
 	}
 	return 0;
@@ -241,7 +251,8 @@ int scan_refresh(const struct place *place, const char *name, int root_fd, struc
 	return moved ? own_save(place, name, own, err) : 0;
 }
 
-int scan_send_edit(struct session *session, const struct scan_edit *edit, const char *activation, struct err *err)
+int scan_send_edit(struct session *session, const struct scan_edit *edit, const char *activation,
+		   struct err *err)
 {
 	AUTO(buf_free) struct buf text = BUF_INIT(RECORD_LEN_MAX);
 	char owner[24];
@@ -269,26 +280,63 @@ static int send_edit(void *context, const struct scan_edit *edit, struct err *er
 	return scan_send_edit(scan->session, edit, "", err);
 }
 
+void looked_free(struct looked **looked)
+{
+	if (!*looked)
+		return;
+	arena_free(&(*looked)->arena);
+	free(*looked);
+	*looked = NULL;
+}
+
+bool looked_take(struct session *session, const char *name, struct looked **out)
+{
+	struct looked *looked = session->looked;
+
+	session->looked = NULL;
+	if (looked && strcmp(looked->name, name) == 0 && clock_mono_ms() - looked->at_ms <= LOOKED_FRESH_MS) {
+		*out = looked;
+		return true;
+	}
+	looked_free(&looked);
+	return false;
+}
+
+/* One that found nothing, of a tree that is not too large to be held. */
+static bool is_worth_keeping(const struct session *session, const struct scan *scan)
+{
+	return !session->observing && scan->edits == 0 && scan->own->count <= LOOKED_ENTRIES_MAX;
+}
+
 int handle_scan(struct session *session, const struct record *request, struct err *err)
 {
-	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	AUTO(looked_free) struct looked *looked = mem_alloc(sizeof(*looked));
 	AUTO(buf_free) struct buf text = BUF_INIT(RECORD_LEN_MAX);
 	AUTO(close_fd) int root_fd = -1;
-	struct own_manifest own = { 0 };
 	struct live live;
-	struct scan scan = { .session = session, .deep = record_get_u64(request, "deep", 0), .edit = send_edit };
+	struct scan scan = {
+		.session = session, .deep = record_get_u64(request, "deep", 0), .edit = send_edit};
 
+	looked_free(&session->looked);
+	looked->at_ms = clock_mono_ms();
 	scan.context = &scan;
-	scan.own = &own;
+	scan.own = &looked->own;
 	if (place_live(&session->place, &live, err))
 		return -1;
 	if (live.name[0]) {
-		if (own_load(&session->place, live.name, &arena, NULL, &own, err) ||
+		if (own_load(&session->place, live.name, &looked->arena, NULL, &looked->own, err) ||
 		    activation_open(&session->place, live.name, &root_fd, err))
 			return err_wrap(err, "looking for hand edits");
 		scan.root_fd = root_fd;
+		scan.intact = looked->intact = ARENA_NEW_ARRAY(&looked->arena, looked->own.count, bool);
 		if (scan_run(&scan, err))
 			return err_wrap(err, "looking for hand edits");
+		snprintf(looked->name, sizeof(looked->name), "%s", live.name);
+		looked->hashed = scan.hashed;
+		if (is_worth_keeping(session, &scan)) {
+			session->looked = looked;
+			looked = NULL;
+		}
 	}
 	record_begin(&text, "scanned");
 	record_put_u64(&text, "files", scan.files);

@@ -40,3 +40,19 @@ int scan_hash_file(struct session *session, int dir_fd, const char *name, struct
 /* One EDIT message. */
 int scan_send_edit(struct session *session, const struct scan_edit *edit, const char *activation,
 		   struct err *err) CHECKED;
+
+/* What SCAN saw of the live activation, kept for the PREPARE that mostly follows at once:
+ * looking a second time would find the same, and take as long as linking a third of it. A file
+ * edited in between is found out by its signature when it is linked. */
+enum { LOOKED_FRESH_MS = 5000, LOOKED_ENTRIES_MAX = 20000 };
+struct looked {
+	struct arena arena; /* of all below */
+	char name[PLACE_NAME_MAX];
+	struct own_manifest own;
+	bool *intact; /* per entry */
+	uint64_t hashed;
+	int64_t at_ms; /* monotonic, when it was begun */
+};
+/* Hands it over when it is of `name` and fresh; either way the session has none any more. */
+bool looked_take(struct session *session, const char *name, struct looked **out);
+void looked_free(struct looked **looked); /* cleanup function */

@@ -162,18 +162,20 @@ int session_apart(struct session *session, const char *step, int (*work)(void *c
 }
 
 struct sync_work {
+	struct session *session;
 	int fd;
-	const char *path;
 };
 
 static int sync_work(void *context, struct err *err)
 {
 	struct sync_work *work = context;
 
+	/* A slow disk must not hold the lock of an agent that was killed. */
+	close_fd(&work->session->lock_fd);
 #ifdef __linux__
 	if (syncfs(work->fd) == 0)
 		return 0;
-	err_errno(err, "%s: writing to the disk failed", work->path);
+	err_errno(err, "%s: writing to the disk failed", work->session->place.path);
 	err->code = ERR_INTERNAL;
 	return -1;
 #else
@@ -185,9 +187,16 @@ static int sync_work(void *context, struct err *err)
 
 int session_sync_fs(struct session *session, int fd, struct err *err)
 {
-	struct sync_work work = { fd, session->place.path };
+	struct apart apart;
 
-	return session_apart(session, "sync", sync_work, &work, err);
+	return session_sync_begin(session, fd, &apart, err) || session_apart_end(session, "sync", &apart, err) ? -1 : 0;
+}
+
+int session_sync_begin(struct session *session, int fd, struct apart *out, struct err *err)
+{
+	struct sync_work work = { session, fd };
+
+	return session_apart_begin(sync_work, &work, out, err);
 }
 
 struct removal {
@@ -622,6 +631,7 @@ int session_run(const char *path, bool observing, struct err *err)
 		if (send_refused(session, err, &ignored))
 			log_warn("%s", ignored.text);
 	}
+	looked_free(&session->looked);
 	preparation_free(&session->preparation);
 	relay_close_all(session);
 	frame_decoder_free(&session->in);

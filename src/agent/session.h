@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 struct preparation;
+struct looked;
 
 enum { RELAYS_MAX = 16 };
 /* What the agent compresses at; above it zstd_strategies.c finds nothing. */
@@ -38,6 +39,7 @@ struct session {
 	int64_t silence_max_ms;
 
 	struct relay relays[RELAYS_MAX];
+	struct looked *looked;           /* by the last SCAN; NULL: nothing that can be used again */
 	struct preparation *preparation; /* between PREPARE and PREPARED */
 	bool offer_failed;               /* an offer is being read away; offer_failure says why */
 	struct err offer_failure;
@@ -70,6 +72,8 @@ int session_apart_begin(int (*work)(void *context, struct err *err), void *conte
 int session_apart_end(struct session *session, const char *step, struct apart *apart, struct err *err) CHECKED;
 /* syncfs(2): one call covers thousands of files and their folders. */
 int session_sync_fs(struct session *session, int fd, struct err *err) CHECKED;
+/* The same begun only; session_apart_end ends it. */
+int session_sync_begin(struct session *session, int fd, struct apart *out, struct err *err) CHECKED;
 /* tree_remove_at for trees of any size. */
 int session_remove_tree(struct session *session, int dir_fd, const char *path, struct err *err) CHECKED;
 /* HELLO's followers: each kept activation, the pending deployment, READY. */

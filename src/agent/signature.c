@@ -38,9 +38,9 @@ void signature_take(struct own_entry *entry, const struct stat *st)
 
 enum signature_verdict signature_check(const struct own_entry *entry, const struct stat *st)
 {
-	if (!S_ISREG(st->st_mode) || entry->dev != dev_of(entry, st) ||
-	    entry->ino != (uint64_t)st->st_ino || entry->entry.size != (uint64_t)st->st_size ||
-	    entry->st_mode != (st->st_mode & 07777) || entry->mtime_ns != nanoseconds(st->st_mtim))
+	if (!S_ISREG(st->st_mode) || entry->dev != dev_of(entry, st) || entry->ino != (uint64_t)st->st_ino ||
+	    entry->entry.size != (uint64_t)st->st_size || entry->st_mode != (st->st_mode & 07777) ||
+	    entry->mtime_ns != nanoseconds(st->st_mtim))
 		return SIGNATURE_BROKEN;
 	return entry->ctime_ns == nanoseconds(st->st_ctim) ? SIGNATURE_HOLDS : SIGNATURE_HASH_AGAIN;
 }
@@ -87,8 +87,9 @@ static int count_records(int fd, size_t *count, struct err *err)
 	do {
 		if (fd_read_full(fd, piece, sizeof(piece), &got, err))
 			return -1;
-		for (size_t i = 0; i < got; i++)
-			*count += piece[i] == '\0';
+		struct slice rest = slice_make(piece, got);
+		for (ptrdiff_t at; (at = slice_find(rest, '\0')) >= 0; (*count)++)
+			rest = slice_skip(rest, (size_t)at + 1);
 	} while (got == sizeof(piece));
 	return lseek(fd, 0, SEEK_SET) == 0 ? 0 : err_errno(err, "seek");
 }
@@ -161,7 +162,8 @@ int own_load(const struct place *place, const char *name, struct arena *arena, c
 		if (fd_read_full(fd, piece + have, sizeof(piece) - have, &got, err))
 			return err_wrap(err, "%s/.lockstep/%s", place->path, path);
 		struct slice rest = slice_make(piece, have + got);
-		if (!take_records(&rest, &has_head, count, arena, shares, &next_shared, out) || rest.len == sizeof(piece))
+		if (!take_records(&rest, &has_head, count, arena, shares, &next_shared, out) ||
+		    rest.len == sizeof(piece))
 			return damaged(place, path, err);
 		memmove(piece, rest.ptr, rest.len);
 		have = rest.len;
