@@ -43,6 +43,8 @@ struct offer {
 	struct offer *next; /* in the order of making */
 	struct offers *owner;
 	struct digest key;
+	struct digest asked; /* of the question that offers_first answered with it */
+	bool is_answer;
 	struct offer_item *items;
 	size_t item_count;
 	uint64_t content_size;
@@ -480,6 +482,19 @@ static void key_make(const struct offer *offer, struct digest *key)
 	digest_finish(&stream, key);
 }
 
+/* A stream that a reader may still begin with. */
+static bool is_usable(struct offers *offers, struct offer *offer, bool wanted)
+{
+	pthread_mutex_lock(&offers->lock);
+	bool usable = offer->punched == 0 && !offer->failed;
+	if (usable && wanted) {
+		offer->wanted = true;
+		offer->had_readers = false;
+	}
+	pthread_mutex_unlock(&offers->lock);
+	return usable;
+}
+
 /* Takes `fresh` over: it is begun, or given up for one that is the same. */
 static struct offer *offer_enter(struct offers *offers, struct offer *fresh, bool wanted, struct err *err)
 {
@@ -489,14 +504,7 @@ static struct offer *offer_enter(struct offers *offers, struct offer *fresh, boo
 		fresh->content_size += fresh->items[i].entry->size;
 	key_make(fresh, &fresh->key);
 	for (struct offer *offer = offers->first; offer; offer = offer->next, count++) {
-		pthread_mutex_lock(&offers->lock);
-		bool usable = digest_equal(&offer->key, &fresh->key) && offer->punched == 0 && !offer->failed;
-		if (usable && wanted) {
-			offer->wanted = true;
-			offer->had_readers = false;
-		}
-		pthread_mutex_unlock(&offers->lock);
-		if (!usable)
+		if (!digest_equal(&offer->key, &fresh->key) || !is_usable(offers, offer, wanted))
 			continue;
 		mem_free_ptr(&fresh->items);
 		mem_free_ptr(&fresh);
@@ -538,9 +546,38 @@ static void base_choose(struct offers *offers, struct offer *offer, const struct
 	offer->base = *base;
 }
 
+/* Twenty servers that show the same mostly ask the same, and so did the forecast: what lies
+ * in whole manifests is compared once. */
+static void question_name(const struct digest *kept, size_t kept_count, const struct digest *base,
+			  enum offer_first_kind kind, struct digest *out)
+{
+	struct digest_stream stream;
+	uint8_t flags[2] = {kind == OFFER_NOTHING, base != NULL};
+
+	digest_init(&stream);
+	digest_update(&stream, flags, sizeof(flags));
+	if (base)
+		digest_update(&stream, base->bytes, DIGEST_LEN);
+	for (size_t i = 0; i < kept_count; i++) {
+		bool again = false;
+		for (size_t k = 0; k < i && !again; k++)
+			again = digest_equal(&kept[k], &kept[i]);
+		if (!again)
+			digest_update(&stream, kept[i].bytes, DIGEST_LEN);
+	}
+	digest_finish(&stream, out);
+}
+
 struct offer *offers_first(struct offers *offers, const struct digest *kept, size_t kept_count,
 			   const struct digest *base, enum offer_first_kind kind, struct err *err)
 {
+	struct digest asked;
+
+	question_name(kept, kept_count, base, kind, &asked);
+	for (struct offer *known = offers->first; known; known = known->next)
+		if (known->is_answer && digest_equal(&known->asked, &asked) &&
+		    is_usable(offers, known, kind != OFFER_FORECAST))
+			return known;
 	struct offer *offer = mem_alloc(sizeof(*offer));
 	offer->with_manifest = true;
 	base_choose(offers, offer, base);
@@ -558,7 +595,12 @@ struct offer *offers_first(struct offers *offers, const struct digest *kept, siz
 		if (base)
 			bases_find(offers, base, offer->items, offer->item_count);
 	}
-	return offer_enter(offers, offer, kind != OFFER_FORECAST, err);
+	offer = offer_enter(offers, offer, kind != OFFER_FORECAST, err);
+	if (offer && !offer->is_answer) {
+		offer->is_answer = true;
+		offer->asked = asked;
+	}
+	return offer;
 }
 
 struct offer *offers_exactly(struct offers *offers, const struct digest *wanted, size_t count,
