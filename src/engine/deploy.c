@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STALE_AFTER_MS = 20000 };
+enum { STALE_AFTER_MS = 20000, DESCRIBED_MEANWHILE_MAX = 20000 };
 
 /* One deployment from the request to its end; freed by close_job. */
 struct job {
@@ -561,6 +561,13 @@ static void tell_templates(struct job *job)
 				   json_string_value(json_object_get(row, "text")));
 }
 
+static void describe(void *context)
+{
+	struct job *job = context;
+
+	plan_describe(job->engine, &job->plan);
+}
+
 /* A provider that is away must not keep a fleet from being put in order. */
 static int configure_and_recover(struct job *job, struct err *err)
 {
@@ -621,6 +628,9 @@ static int plan_and_run(struct job *job, struct err *err)
 		job->rollout.outcome = OUTCOME_UNCHANGED;
 		return 0;
 	}
+	/* Of a large release the stream's manifest is memory enough for now: it is described last. */
+	if (job->artifact.files <= DESCRIBED_MEANWHILE_MAX)
+		fleet_meanwhile(job->fleet, describe, job);
 	if (rollout_lease(job->engine, &job->plan, job->fleet, &job->options, &job->rollout, &moved, err)) {
 		if (!job->rollout.outcome)
 			job->rollout.outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_REFUSED;

@@ -33,6 +33,8 @@ struct fleet {
 	/* Lines that were opened again: what they said may still be looked at. */
 	struct link **retired;
 	size_t retired_count;
+	void (*meanwhile)(void *context); /* NULL: nothing */
+	void *meanwhile_context;
 };
 
 /* --- interrupts ----------------------------------------------------------------- */
@@ -202,6 +204,34 @@ static bool any_under_way(const struct fleet *fleet)
 	return false;
 }
 
+void fleet_meanwhile(struct fleet *fleet, void (*work)(void *context), void *context)
+{
+	fleet->meanwhile = work;
+	fleet->meanwhile_context = context;
+}
+
+static bool any_sending(const struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->count; i++) {
+		const struct link *link = fleet->servers[i].link;
+		if (link && (link->reader.offer || link_queued(link) || link_status(link) == LINK_CONNECTING))
+			return true;
+	}
+	return false;
+}
+
+/* True when there was something: the loop has waited for it, not for the servers. */
+static bool did_meanwhile(struct fleet *fleet)
+{
+	void (*work)(void *context) = fleet->meanwhile;
+
+	if (!work || any_sending(fleet))
+		return false;
+	fleet->meanwhile = NULL;
+	work(fleet->meanwhile_context);
+	return true;
+}
+
 /* Turns the loop until every chosen server is done. */
 static int step_turn(struct fleet *fleet, struct err *err)
 {
@@ -215,7 +245,7 @@ static int step_turn(struct fleet *fleet, struct err *err)
 		}
 		if (fleet->interrupts >= 2)
 			break;
-		loop_turn(fleet->loop, true);
+		loop_turn(fleet->loop, !did_meanwhile(fleet));
 		connect_more(fleet);
 	}
 	for (size_t i = 0; i < fleet->count; i++)
@@ -494,7 +524,8 @@ int fleet_connected(struct fleet *fleet, struct err *err)
 int fleet_open(const struct place_address *addresses, size_t count, const struct fleet_options *options,
 	       struct fleet **fleet_out, struct err *err)
 {
-	return fleet_begin(addresses, count, options, fleet_out, err) < 0 ? -1 : fleet_connected(*fleet_out, err);
+	return fleet_begin(addresses, count, options, fleet_out, err) < 0 ? -1
+									  : fleet_connected(*fleet_out, err);
 }
 
 int fleet_reopen(struct fleet *fleet, const bool *which, struct err *err)
@@ -525,20 +556,30 @@ void fleet_leave(struct fleet *fleet)
 		link_leave(fleet->servers[i].link);
 }
 
+/* Whether its end is waited for: a lease is given back when the agent has heard us, and on
+ * this machine it costs nothing. One that only looked, far away, ends by itself. */
+static bool line_end(struct link **link)
+{
+	bool waits = *link && ((*link)->talk.leased || (*link)->options.address.kind == PLACE_LOCAL);
+
+	link_close(link);
+	return waits;
+}
+
 void fleet_close(struct fleet **fleet)
 {
 	struct fleet *old = *fleet;
 	if (!old)
 		return;
 	*fleet = NULL;
+	bool waits = false;
 	for (size_t i = 0; i < old->count; i++)
-		link_close(&old->servers[i].link);
+		waits |= line_end(&old->servers[i].link);
 	for (size_t i = 0; i < old->retired_count; i++)
-		link_close(&old->retired[i]);
+		waits |= line_end(&old->retired[i]);
 	offers_forget(old);
-	/* The leases are given back when the agents have heard us; a line that hangs
-	 * is left to end by itself. */
-	bool over = old->interrupts >= 2;
+	/* A line that hangs is left, too. */
+	bool over = !waits || old->interrupts >= 2;
 	struct loop_timer *timer = loop_timer_start(old->loop, GOODBYE_MS, 0, goodbye_over, &over);
 	while (!over && loop_processes_leaving(old->loop))
 		loop_turn(old->loop, true);

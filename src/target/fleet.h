@@ -77,6 +77,10 @@ bool fleet_interrupted(const struct fleet *fleet); /* at least once since the fl
 void fleet_forecast(struct fleet *fleet, struct store *store, const struct digest *release,
 		    const struct digest *base);
 
+/* Something to do while servers work: called once, in the next step that waits, as soon as
+ * all that the step has to send is on its way. It must not use the fleet. */
+void fleet_meanwhile(struct fleet *fleet, void (*work)(void *context), void *context);
+
 /* --- steps: changing. Arrays called `each` have one element a server. ------------- */
 
 int fleet_lease(struct fleet *fleet, const bool *which, const struct lease_request *request,
