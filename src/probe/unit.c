@@ -184,10 +184,22 @@ static const char *fragment_of(struct units *units, const char *name)
 	return NULL;
 }
 
+/* Where drop-ins lie, that of what `systemctl set-property` says first: of two with one name
+ * the first counts (systemd.unit(5)). */
+static const char *const dropin_folders[] = {"/etc/systemd/system.control", "/run/systemd/system.control",
+					     UNIT_ETC, "/run/systemd/system"};
+
 struct dropins {
 	struct units *units;
-	const char *unit, *folder;
+	const char *unit;
+	size_t folder;
 };
+
+static const char *dropin_path(const struct dropins *dropins, size_t folder, const char *name)
+{
+	return arena_printf(&dropins->units->sink->arena, "%s/%s.d/%s", dropin_folders[folder], dropins->unit,
+			    name);
+}
 
 static int visit_dropin(void *context, const char *name, struct err *err)
 {
@@ -195,9 +207,13 @@ static int visit_dropin(void *context, const char *name, struct err *err)
 	struct probe_sink *sink = dropins->units->sink;
 
 	(void)err;
-	if (slice_ends_with(slice_of(name), ".conf"))
-		put_content(sink, probe_key(sink, "unit/%s/dropin/%s", dropins->unit, name),
-			    arena_printf(&sink->arena, "%s/%s", dropins->folder, name));
+	if (!slice_ends_with(slice_of(name), ".conf"))
+		return 0;
+	for (size_t i = 0; i < dropins->folder; i++)
+		if (access(dropin_path(dropins, i, name), F_OK) == 0)
+			return 0;
+	put_content(sink, probe_key(sink, "unit/%s/dropin/%s", dropins->unit, name),
+		    dropin_path(dropins, dropins->folder, name));
 	return 0;
 }
 
@@ -205,9 +221,7 @@ static void put_unit_files(struct units *units, const struct unit *unit)
 {
 	struct probe_sink *sink = units->sink;
 	const char *fragment = fragment_of(units, unit->name), *state = "disabled", *why;
-	struct dropins dropins = {units, unit->name,
-				  arena_printf(&sink->arena, "%s/%s.d", UNIT_ETC, unit->name)};
-	struct err none = ERR_INIT;
+	struct dropins dropins = {units, unit->name, 0};
 
 	if (unit->masked)
 		state = "masked";
@@ -220,8 +234,13 @@ static void put_unit_files(struct units *units, const struct unit *unit)
 	probe_str(sink, probe_key(sink, "unit/%s/enabled", unit->name), state);
 	if (fragment && !unit->masked && (unit->local || unit->ours))
 		put_content(sink, probe_key(sink, "unit/%s/fragment", unit->name), fragment);
-	if (dir_each_at(AT_FDCWD, dropins.folder, visit_dropin, &dropins, &none) && none.code == ERR_DENIED)
-		probe_skip(sink, probe_key(sink, "unit/%s/dropin/", unit->name), "%s", none.text);
+	for (; dropins.folder < ARRAY_LEN(dropin_folders); dropins.folder++) {
+		struct err none = ERR_INIT;
+		if (dir_each_at(AT_FDCWD, dropin_path(&dropins, dropins.folder, ""), visit_dropin, &dropins,
+				&none) &&
+		    none.code == ERR_DENIED)
+			probe_skip(sink, probe_key(sink, "unit/%s/dropin/", unit->name), "%s", none.text);
+	}
 }
 
 static void look_at_files(struct units *units)
@@ -262,6 +281,8 @@ static void put_main_exe(struct units *units, const struct parsed_unit *parsed, 
 	struct slice exe = len > 0 ? slice_make(target, (size_t)len) : parsed->exec;
 	if (exe.len)
 		probe_str(units->sink, key, program_name(units, exe));
+	else if (parsed->main_pid)
+		probe_skip(units->sink, key, "its process is another user's, and its unit does not say");
 }
 
 static void put_active(struct units *units, const struct parsed_unit *parsed)
@@ -289,7 +310,7 @@ static void look_at_running(struct units *units)
 
 	for (size_t i = 0; i < units->count; i++)
 		/* A template runs only as an instance. */
-		if (!strstr(units->items[i].name, "@.") && !units->items[i].masked)
+		if (!strstr(units->items[i].name, "@."))
 			argv[count++] = units->items[i].name;
 	if (count == 4)
 		return;
@@ -504,7 +525,7 @@ static const struct probe_fact unit_facts[] = {
 	{"unit/NAME/fragment", "digest",
 	 "the unit file, where no package brings it or the application is reloaded by it; a "
 	 "keyed fingerprint where it sets variables"},
-	{"unit/NAME/dropin/FILE", "digest", "what /etc/systemd/system/NAME.d adds to it"},
+	{"unit/NAME/dropin/FILE", "digest", "what /etc/systemd/system/NAME.d and its like add to it"},
 	{"unit/NAME/main_exe", "text", "the program that really runs"},
 	{"unit/supervisor:FILE/fragment", "digest", "a configuration file of supervisord"},
 	{"unit/supervisor:NAME/active", "text", "RUNNING, STOPPED, ..."},
