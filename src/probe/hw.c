@@ -175,6 +175,7 @@ static bool is_of_interest(struct slice type, const char *path)
 					      "/var/lib/containerd/",
 					      "/run/docker/",
 					      "/run/containerd/",
+					      "/run/containers/",
 					      "/run/credentials/",
 					      "/var/lib/kubelet/pods/",
 					      "/snap/"};
