@@ -340,13 +340,40 @@ static int visit_supervisor(void *context, const char *name, struct err *err)
 	return 0;
 }
 
+/* One line a process: "shop-worker:shop-worker_00   RUNNING   pid 1234, uptime 0:00:05". */
+static void put_program(struct probe_sink *sink, const char *program)
+{
+	enum { STATES_MAX = 200 };
+	/* It ends with 3 when one of them does not run. */
+	const char *argv[] = {"sh", "-c", "supervisorctl status \"$1\" || [ $? = 3 ]", "sh", program, NULL},
+		   *why;
+	struct slice key = probe_key(sink, "unit/supervisor:%s/active", program), states[STATES_MAX];
+	struct slice text =
+		program[0] == '-' ? (struct slice){0} : probe_command(sink, argv, 5000, KIB(64), &why);
+	size_t count = 0;
+	bool alike = true;
+
+	while (text.ptr && count < STATES_MAX) {
+		struct slice line = slice_cut(&text, '\n');
+		if (!parse_word(&line).len || !(states[count] = parse_word(&line)).len)
+			continue;
+		alike &= slice_equal(states[count++], states[0]);
+	}
+	if (!count)
+		probe_skip(sink, key,
+			   "supervisorctl status does not tell us: supervisord's socket may be root's alone");
+	else if (alike)
+		probe_text(sink, key, states[0]);
+	else
+		probe_words(sink, key, states, count);
+}
+
 static void look_at_supervisor(struct units *units)
 {
 	static const char *const folders[] = {"/etc/supervisor/conf.d", "/etc/supervisor",
 					      "/etc/supervisord.d"};
 	struct probe_sink *sink = units->sink;
 	const struct probe_request *request = sink->request;
-	const char *why;
 
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		struct visit visit = {units, folders[i]};
@@ -356,20 +383,9 @@ static void look_at_supervisor(struct units *units)
 			probe_skip(sink, SLICE("unit/"), "%s", none.text);
 	}
 	for (size_t i = 0; i < request->reload_count; i++) {
-		struct slice name = slice_of(request->reloads[i]), word;
-		if (!slice_starts_with(name, "supervisor:"))
-			continue;
-		name = slice_skip(name, 11);
-		struct slice key = probe_key(sink, "unit/supervisor:%.*s/active", SLICE_ARG(name));
-		const char *program = arena_str(&sink->arena, name);
-		const char *argv[] = {"supervisorctl", "status", program, NULL};
-		struct slice text = program[0] == '-' ? slice_make(NULL, 0)
-						      : probe_command(sink, argv, 5000, KIB(64), &why);
-		parse_word(&text);
-		if (text.ptr && (word = parse_word(&text)).len)
-			probe_text(sink, key, word);
-		else
-			probe_skip(sink, key, "supervisorctl status does not say");
+		struct slice name = slice_of(request->reloads[i]);
+		if (slice_starts_with(name, "supervisor:"))
+			put_program(sink, arena_str(&sink->arena, slice_skip(name, strlen("supervisor:"))));
 	}
 }
 
@@ -528,7 +544,8 @@ static const struct probe_fact unit_facts[] = {
 	{"unit/NAME/dropin/FILE", "digest", "what /etc/systemd/system/NAME.d and its like add to it"},
 	{"unit/NAME/main_exe", "text", "the program that really runs"},
 	{"unit/supervisor:FILE/fragment", "digest", "a configuration file of supervisord"},
-	{"unit/supervisor:NAME/active", "text", "RUNNING, STOPPED, ..."},
+	{"unit/supervisor:NAME/active", "text or set",
+	 "RUNNING, STOPPED, ...; of a group all that there are"},
 	{"unit/cron:FILE/HASH", "text", "when a command runs, and as whom; HASH is of the command"},
 	{"unit/cron:FILE/HASH/command", "hmac", "the whole command"},
 	{"unit/cron:FILE/HASH/shown", "evidence", "the command without what may be secret"},
