@@ -1,6 +1,7 @@
 /* CHECK: what would stand in the way of a deployment, and how to mend it. */
 #include "agent/command.h"
 #include "agent/owner.h"
+#include "agent/sudoers.h"
 
 #include "base/child.h"
 #include "base/fd.h"
@@ -152,14 +153,28 @@ static int succeeds(struct check *check, const char *text, bool *out, struct err
 	return 0;
 }
 
-/* One reload by a program that only root may use. */
-static int check_service(struct check *check, const char *what, const char *program, const char *verb,
-			 struct slice subject, struct err *err)
-{
-	char text[512], hint[768];
-	bool allowed;
+/* What a kind of reload runs as root: a verb that does it, and one that tells the processes. */
+struct service_kind {
+	const char *kind, *program, *verb, *asks;
+};
 
-	if (!child_in_path(program, NULL))
+static int may_run(struct check *check, const struct service_kind *kind, const char *verb,
+		   const char *subject, bool *out, struct err *err)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "sudo -n -l %s %s '%s'", kind->program, verb, subject);
+	return succeeds(check, text, out, err);
+}
+
+/* One reload by a program that only root may use. */
+static int check_service(struct check *check, const char *what, const struct service_kind *kind,
+			 const char *subject, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	bool allowed, asked = true;
+
+	if (!child_in_path(kind->program, NULL))
 		return tell(check, "bad", what, "there is no such program on this server",
 			    "install it, or say another `reload`", err);
 	if (geteuid() == 0)
@@ -168,39 +183,40 @@ static int check_service(struct check *check, const char *what, const char *prog
 		return tell(check, "bad", what, "we are not root, and there is no sudo",
 			    "install sudo and allow this one command", err);
 	/* The reload kinds refuse other names; here they must not reach a shell either. */
-	for (size_t i = 0; i < subject.len; i++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.@",
-			    subject.ptr[i]))
-			return tell(check, "bad", what, "that is no name of a service", NULL, err);
-	int size = (int)MIN(subject.len, (size_t)200);
-	snprintf(text, sizeof(text), "sudo -n -l %s %s %.*s", program, verb, size, subject.ptr);
-	if (succeeds(check, text, &allowed, err))
+	size_t plain =
+		strspn(subject, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.@*\\");
+	if (subject[plain] || plain > 200)
+		return tell(check, "bad", what, "that is no name of a service", NULL, err);
+	if (may_run(check, kind, kind->verb, subject, &allowed, err) ||
+	    (allowed && kind->asks && may_run(check, kind, kind->asks, subject, &asked, err)))
 		return -1;
-	if (allowed)
+	if (allowed && asked)
 		return tell(check, "ok", what, NULL, NULL, err);
-	snprintf(hint, sizeof(hint), "a line for sudoers: %s ALL=(root) NOPASSWD: /usr/bin/%s %s %.*s",
-		 getenv("USER") ? getenv("USER") : "DEPLOYUSER", program, verb, size, subject.ptr);
-	return tell(check, "bad", what, "sudo does not let us do it without a password", hint, err);
+	return tell(check, allowed ? "warn" : "bad", what,
+		    allowed ? "sudo does not let us ask for its processes, so nothing proves the reload"
+			    : "sudo does not let us do it without a password",
+		    arena_printf(&arena, "a line for sudoers: %s",
+				 sudoers_line(&arena, kind->program, kind->verb, kind->asks, subject)),
+		    err);
 }
 
 static int check_reloads(struct check *check, const struct record *request, struct err *err)
 {
-	static const struct {
-		const char *kind, *program, *verb;
-	} needs[] = {{"systemd:", "systemctl", "reload-or-restart"},
-		     {"supervisor:", "supervisorctl", "restart"}};
+	static const struct service_kind kinds[] = {{"systemd:", "systemctl", "reload-or-restart", NULL},
+						    {"supervisor:", "supervisorctl", "restart", "status"}};
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	size_t cursor = 0;
 	struct slice spec;
 
 	while (record_next(request, "reload", &cursor, &spec)) {
-		for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
+		for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 			char what[256];
-			if (!slice_starts_with(spec, needs[i].kind))
+			if (!slice_starts_with(spec, kinds[i].kind))
 				continue;
 			snprintf(what, sizeof(what), "reload %.*s", (int)MIN(spec.len, (size_t)200),
 				 spec.ptr);
-			if (check_service(check, what, needs[i].program, needs[i].verb,
-					  slice_skip(spec, strlen(needs[i].kind)), err))
+			struct slice subject = slice_skip(spec, strlen(kinds[i].kind));
+			if (check_service(check, what, &kinds[i], arena_str(&arena, subject), err))
 				return -1;
 		}
 	}
@@ -255,7 +271,8 @@ static int check_ownership(struct check *check, const struct record *request, co
 		struct err refused = ERR_INIT;
 		char what[300];
 		snprintf(what, sizeof(what), "config files of %s %.200s", is_owner ? "user" : "group", name);
-		int result = ownership_find(is_owner ? name : NULL, is_owner ? NULL : name, &ownership, &refused);
+		int result =
+			ownership_find(is_owner ? name : NULL, is_owner ? NULL : name, &ownership, &refused);
 		if (tell(check, result ? "bad" : "ok", what, result ? refused.text : NULL,
 			 result ? refused.hint : NULL, err))
 			return -1;
@@ -270,8 +287,9 @@ int handle_check(struct session *session, const struct record *request, struct e
 
 	if (check_place(&check, err) || check_current(&check, err) || check_space(&check, err) ||
 	    check_file_system(&check, err) || check_shared_files(&check, request, err) ||
-	    check_ownership(&check, request, "owner", err) || check_ownership(&check, request, "group", err) ||
-	    check_reloads(&check, request, err) || check_user(&check, request, err))
+	    check_ownership(&check, request, "owner", err) ||
+	    check_ownership(&check, request, "group", err) || check_reloads(&check, request, err) ||
+	    check_user(&check, request, err))
 		return -1;
 	record_begin(&text, "done");
 	record_put_u64(&text, "bad", check.bad);

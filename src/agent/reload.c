@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -30,7 +31,8 @@ int reload_run(struct reload *reload, const char *text, const char *what, const 
 	struct command command = {
 		.text = text,
 		.dir = reload->session->place.path,
-		.env = command_environment(reload->session, reload->arena, reload->with_values ? reload->request : NULL),
+		.env = command_environment(reload->session, reload->arena,
+					   reload->with_values ? reload->request : NULL),
 		.secrets = reload->secrets,
 		.timeout_ms = reload->timeout_ms,
 	};
@@ -108,6 +110,17 @@ struct proof {
 	uint64_t processes;
 };
 
+/* A master that reloads in place is told by its new workers, or by what it runs from. One
+ * without workers that is closed to us tells nothing. */
+static bool stayed_unseen(uint64_t pid, uint64_t began)
+{
+	char path[64], target[4096];
+
+	snprintf(path, sizeof(path), "/proc/%llu/cwd", (unsigned long long)pid);
+	return pid > 1 && process_stat(pid, STAT_STARTED) < began &&
+	       readlink(path, target, sizeof(target)) < 0 && errno == EACCES;
+}
+
 /* DESIGN: every process of the unit started after the switch, a master that reloads in
  * place excepted. `began` is when the reload did, by process_clock. */
 static void judge(struct reload *reload, const struct reload_kind *kind, const char *away_from,
@@ -138,6 +151,12 @@ static void judge(struct reload *reload, const struct reload_kind *kind, const c
 		snprintf(proof->why, sizeof(proof->why), "%s",
 			 began ? "there are too many processes to look at"
 			       : "the system does not say when processes started");
+		return;
+	}
+	if (kind->in_place && count == 1 && stayed_unseen(pids[0], began)) {
+		snprintf(proof->why, sizeof(proof->why),
+			 "process %llu stayed when it was reloaded, and only root can see what it runs from",
+			 (unsigned long long)pids[0]);
 		return;
 	}
 	for (size_t i = kind->in_place ? 1 : 0; i < count; i++) {

@@ -1,10 +1,10 @@
 /* A systemd unit: reload-or-restart, its processes by its control group. */
 #include "agent/reload.h"
+#include "agent/sudoers.h"
 
 #include "base/fd.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 /* Unit names hold only these (systemd.unit(5)); they go into a command line. */
@@ -20,16 +20,15 @@ static bool is_unit_name(const char *text)
 static int reload_unit(struct reload *reload, struct err *err)
 {
 	const char *unit = reload->subject;
-	const char *user = getenv("USER");
 
 	if (!is_unit_name(unit))
 		return err_set(err, ERR_USER, "\"%s\" is no name of a systemd unit", unit);
 	const char *sudo = geteuid() == 0 ? "" : "sudo -n ";
-	const char *hint = arena_printf(reload->arena,
-					"let the deploy user do exactly this, with a line in sudoers: "
-					"%s ALL=(root) NOPASSWD: /usr/bin/systemctl reload-or-restart %s",
-					user ? user : "DEPLOYUSER", unit);
-	return reload_run(reload, arena_printf(reload->arena, "%ssystemctl reload-or-restart %s", sudo, unit),
+	const char *hint =
+		arena_printf(reload->arena, "let the deploy user do exactly this, with a line in sudoers: %s",
+			     sudoers_line(reload->arena, "systemctl", "reload-or-restart", NULL, unit));
+	return reload_run(reload,
+			  arena_printf(reload->arena, "%ssystemctl reload-or-restart '%s'", sudo, unit),
 			  arena_printf(reload->arena, "systemctl reload-or-restart %s", unit),
 			  geteuid() == 0 ? NULL : hint, err);
 }
@@ -41,7 +40,8 @@ static bool unit_processes(struct reload *reload, uint64_t *pids, size_t max, si
 	struct command_result result;
 	struct err err = ERR_INIT;
 	struct command command = {
-		.text = arena_printf(reload->arena, "systemctl show -p MainPID -p ControlGroup %s", reload->subject),
+		.text = arena_printf(reload->arena, "systemctl show -p MainPID -p ControlGroup '%s'",
+				     reload->subject),
 		.dir = reload->session->place.path,
 		.env = command_environment(reload->session, reload->arena, NULL),
 		.timeout_ms = 10000,
@@ -61,11 +61,13 @@ static bool unit_processes(struct reload *reload, uint64_t *pids, size_t max, si
 	}
 	if (path[0] != '/' || max == 0)
 		return false;
-	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd" };
+	static const char *const roots[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified",
+					    "/sys/fs/cgroup/systemd"};
 	bool found = false;
 	for (size_t i = 0; i < ARRAY_LEN(roots) && !found; i++) {
 		buf_clear(&procs);
-		found = file_read_at(AT_FDCWD, arena_printf(reload->arena, "%s%s/cgroup.procs", roots[i], path), &procs,
+		found = file_read_at(AT_FDCWD,
+				     arena_printf(reload->arena, "%s%s/cgroup.procs", roots[i], path), &procs,
 				     &err) == 0;
 	}
 	/* The master's seat is the first, also when nobody sits there. */

@@ -49,7 +49,7 @@ struct ranges {
 	struct range {
 		size_t len;
 		char *why;
-		bool seen; /* a row stood in it */
+		bool told; /* a row stood in it whose cell says that it was not looked at */
 	} * items;
 	size_t count, cap;
 };
@@ -726,6 +726,18 @@ static void count_row(struct compare_totals *totals, enum cell_state state)
 	}
 }
 
+/* Of the ranges that are open each is known by its length. */
+static void tell_ranges(struct run *run)
+{
+	for (size_t i = 0; i < run->count && run->ranges.count; i++) {
+		const struct cell *cell = &run->cells[i];
+		if (cell->state != CELL_NOT_CHECKED && cell->state != CELL_STALE)
+			continue;
+		for (size_t k = 0; k < run->ranges.count; k++)
+			run->ranges.items[k].told |= run->ranges.items[k].len == cell->range.len;
+	}
+}
+
 static int show_evidence(struct run *run, struct compare_row *row, struct err *err)
 {
 	row->is_evidence = true;
@@ -757,6 +769,7 @@ static int show_row(struct run *run, struct slice key, struct err *err)
 			run->cells[i].known = known_length(run, &run->columns[i], key);
 	judge_by_rules(run, key, &row);
 	forget_classes(run);
+	tell_ranges(run);
 	row.state = CELL_SAME;
 	row.rule = run->rules[run->input->reference];
 	for (size_t e = 0; e < run->input->environment_count; e++) {
@@ -785,21 +798,18 @@ static bool is_wanted(const struct run *run, struct slice key)
 	return !run->input->wanted || run->input->wanted(run->input->context, key);
 }
 
-/* A range nobody has a fact in is a row of its own. `key` is where the merge stands; ptr NULL
- * at its end. */
+/* A range that no cell spoke of is a row of its own: also where everybody has facts in it, as
+ * others may be missing there. `key` is where the merge stands; ptr NULL at its end. */
 static int close_ranges(struct run *run, struct slice key, struct err *err)
 {
 	while (run->ranges.count && !(key.ptr && covers(&run->ranges, key))) {
 		struct range *range = &run->ranges.items[run->ranges.count - 1];
-		bool told = !range->seen && is_wanted(run, innermost(&run->ranges));
-		if (told) {
+		if (!range->told && is_wanted(run, innermost(&run->ranges))) {
 			for (size_t i = 0; i < run->count; i++)
 				run->columns[i].in_row = false;
 			if (show_row(run, innermost(&run->ranges), err))
 				return -1;
 		}
-		if (run->ranges.count > 1 && (told || range->seen))
-			run->ranges.items[run->ranges.count - 2].seen = true;
 		pop(&run->ranges);
 	}
 	return 0;
@@ -855,8 +865,6 @@ static int one_row(struct run *run, struct slice key, struct err *err)
 		struct slice again;
 		if (close_ranges(run, key, err) || !find_row(run, &again))
 			return -1;
-		for (size_t i = 0; i < run->ranges.count; i++)
-			run->ranges.items[i].seen = true;
 	}
 	return is_wanted(run, key) ? show_row(run, key, err) : 0;
 }

@@ -79,11 +79,12 @@ struct compare_totals {
 	uint64_t facts; /* read in all */
 };
 
-/* Calls `visit` in key order for each row that is not the same everywhere, for each breach
- * of a rule that equal values break (unique, live_only_in, one_of), whether or not an own
+/* Calls `visit` in key order (a range behind the keys in it) for each row that is not the same everywhere,
+ * for each breach of a rule that equal values break (unique, live_only_in, one_of), whether or not an own
  * rule excuses it, and for evidence; with
  * `every` for all rows. Pointers live during the call. A missing or unchecked range counts
- * one row per key some other column has, and one for the range itself when nobody has any.
+ * one row per key some other column has, and one for the range itself when there is no such
+ * key: then nobody has any in it, or all have the same and who knows what else.
  * Coverage is same + allowed + drift + missing over rows. */
 int compare_run(const struct compare_input *input, bool every,
 		int (*visit)(void *context, const struct compare_row *row, struct err *err), void *context,

@@ -391,7 +391,7 @@ const struct rule policy_rules[] = {
 	     "After a restart of the machine the service is there on one side only.",
 	     "systemctl enable, or disable, {subject} on {environment}"),
 	SAME("unit/*/active", HIGH, "A service runs on one side only.",
-	     "systemctl status {subject} on {environment}"),
+	     "install, start or stop {subject} on {environment}; systemctl status says what it does"),
 	SAME("unit/*/fragment", MEDIUM, "A service is started differently: user, limits or variables.",
 	     "install the same unit file on {environment}, then systemctl daemon-reload"),
 	SAME("unit/*/dropin/*", MEDIUM, "A service is started differently: user, limits or variables.",

@@ -1,6 +1,7 @@
 /* Containers: the engine, what runs in it and by which image exactly, and what compose
  * files of the release ask for. No engine is started: podman is asked only where one of its
  * containers runs, docker only where its daemon does. */
+#include "probe/internal.h"
 #include "probe/kinds.h"
 #include "probe/parse.h"
 
@@ -18,7 +19,7 @@ struct engines {
 	bool dockerd, conmon, our_conmon;
 };
 
-static void look_at_processes(struct engines *engines)
+static void look_at_processes(struct probe_sink *sink, struct engines *engines)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -33,11 +34,13 @@ static void look_at_processes(struct engines *engines)
 		AUTO(close_fd) int fd = openat(dirfd(proc), path, O_RDONLY | O_CLOEXEC);
 		ssize_t len = fd < 0 ? -1 : read(fd, comm, sizeof(comm));
 		struct slice name = len > 0 ? slice_trim(slice_make(comm, (size_t)len)) : SLICE("");
-		engines->dockerd |= slice_is(name, "dockerd");
-		if (!slice_is(name, "conmon"))
+		bool dockerd = slice_is(name, "dockerd"), conmon = slice_is(name, "conmon");
+		/* An engine inside of a container serves that one alone. */
+		if ((!dockerd && !conmon) || process_is_contained(sink, entry->d_name))
 			continue;
-		engines->conmon = true;
-		engines->our_conmon |= fstat(fd, &st) == 0 && st.st_uid == geteuid();
+		engines->dockerd |= dockerd;
+		engines->conmon |= conmon;
+		engines->our_conmon |= conmon && fstat(fd, &st) == 0 && st.st_uid == geteuid();
 	}
 	if (proc)
 		closedir(proc);
@@ -173,7 +176,7 @@ static int container_run(struct probe_sink *sink, struct err *err)
 		  access("/.dockerenv", F_OK) == 0	    ? "docker"
 		  : access("/run/.containerenv", F_OK) == 0 ? "podman"
 							    : "no");
-	look_at_processes(&engines);
+	look_at_processes(sink, &engines);
 	look_at_docker(sink, &engines);
 	look_at_podman(sink, &engines);
 	for (size_t i = 0; sink->request->live_fd >= 0 && i < ARRAY_LEN(files); i++)

@@ -16,6 +16,10 @@ struct probe_memory {
 bool memory_recall(const struct probe_memory *memory, struct slice key, struct slice *out);
 void memory_keep(struct probe_memory *memory, struct slice key, struct slice answer);
 
+/* Whether a process ("1234") is inside of a container on this machine, as its process name
+ * space shows: what runs there is not the machine's own. */
+bool process_is_contained(struct probe_sink *sink, const char *pid);
+
 /* probe_command_kept for an answer that depends on more than the program: kept as long as
  * `also` (a digest of settings, say) is the same too. */
 struct slice command_kept(struct probe_sink *sink, const char *const *argv, struct slice also,

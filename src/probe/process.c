@@ -23,6 +23,21 @@ struct search {
 	bool has_wanted, has_units;
 };
 
+/* "NSpid:	1234	7": it has another number in a name space below ours (proc_pid_status(5)). */
+bool process_is_contained(struct probe_sink *sink, const char *pid)
+{
+	const char *why;
+	struct slice rest =
+		probe_file(sink, arena_printf(&sink->arena, "/proc/%s/status", pid), PROC_FILE_MAX, &why);
+
+	while (rest.ptr) {
+		struct slice line = slice_cut(&rest, '\n');
+		if (slice_starts_with(line, "NSpid:"))
+			return slice_find(slice_trim(slice_skip(line, strlen("NSpid:"))), '\t') >= 0;
+	}
+	return false;
+}
+
 static struct slice proc_file(struct search *search, const char *pid, const char *name)
 {
 	const char *why;
@@ -115,8 +130,10 @@ static int visit(void *context, const char *pid, struct err *err)
 	if (stat(path, &st) != 0)
 		return 0;
 	const char *exe = proc_link(search, pid, "exe"), *cwd = proc_link(search, pid, "cwd");
+	/* A user's number means somebody else inside of a container. */
 	bool ours = is_below(exe, request->place) || is_below(cwd, request->place) ||
-		    (search->has_wanted && st.st_uid == search->wanted_uid);
+		    (search->has_wanted && st.st_uid == search->wanted_uid &&
+		     !process_is_contained(search->sink, pid));
 	/* Without units to look for, most processes cost two links. */
 	if (!ours && !search->has_units)
 		return 0;

@@ -22,6 +22,8 @@ struct running {
 	dev_t devices[RUNNING_MAX];
 	ino_t inodes[RUNNING_MAX];
 	size_t count, processes, replaced, closed;
+	struct stat installed; /* the program a login finds, when its name is `called` */
+	const char *called;
 	const char *why;   /* the version of one could not be found out */
 	const char *whose; /* user of a process we may not look at */
 };
@@ -46,6 +48,7 @@ struct runtime {
 	struct probe_sink *sink;
 	struct slice installed[ARRAY_LEN(languages)];
 	struct running running[ARRAY_LEN(languages)];
+	int64_t booted;				  /* seconds since 1970; 0: not known */
 	const char *missed[ARRAY_LEN(languages)]; /* a pin that is not met */
 	bool pinned[ARRAY_LEN(languages)];
 };
@@ -103,7 +106,8 @@ static struct slice ask(struct probe_sink *sink, const char *program, const stru
 	return version;
 }
 
-static struct slice installed(struct probe_sink *sink, const struct language *language)
+static struct slice installed(struct probe_sink *sink, const struct language *language,
+			      struct running *running)
 {
 	const char *program = NULL, *why = NULL;
 
@@ -111,6 +115,8 @@ static struct slice installed(struct probe_sink *sink, const struct language *la
 		program = runtime_program(sink, language->programs[i]);
 	if (!program)
 		return (struct slice){0};
+	if (stat(program, &running->installed) == 0)
+		running->called = strrchr(program, '/') + 1;
 	probe_str(sink, probe_key(sink, "runtime/%s/path", language->name), program);
 	struct slice version = version_file(sink, program, language->name);
 	if (!version.len)
@@ -172,6 +178,19 @@ static void look_at(struct runtime *runtime, const struct language *language, st
 	running->versions[running->count++] = version;
 }
 
+/* Of another user's process all that shows is its name and when it started. A program file
+ * that was put there later is not the one it runs. */
+static bool is_older_than_its_file(const struct runtime *runtime, const struct running *running,
+				   const struct probe_process *process)
+{
+	enum { ROUNDED_S = 2 };
+	int64_t started = runtime->booted + (int64_t)process->start / sysconf(_SC_CLK_TCK);
+
+	return runtime->booted && process->start && running->called &&
+	       strcmp(running->called, process->command) == 0 &&
+	       running->installed.st_ctim.tv_sec > started + ROUNDED_S;
+}
+
 static void take_process(struct runtime *runtime, const struct probe_process *process)
 {
 	static const char gone[] = " (deleted)";
@@ -191,6 +210,7 @@ static void take_process(struct runtime *runtime, const struct probe_process *pr
 		} else {
 			running->closed++;
 			running->whose = process->user;
+			running->replaced += is_older_than_its_file(runtime, running, process);
 		}
 	}
 }
@@ -205,10 +225,12 @@ static void put_running(struct runtime *runtime, const char *name, const struct 
 		return;
 	for (size_t i = 1; i < running->count; i++)
 		one = one && slice_equal(running->versions[i], running->versions[0]);
+	const char *closed = arena_printf(
+		&sink->arena, "its processes belong to %s, whose programs only root or %s may look at",
+		running->whose, running->whose);
+	struct slice program = probe_key(sink, "runtime/%s/running_program", name);
 	if (!running->count && running->closed)
-		probe_skip(sink, key,
-			   "its processes belong to %s, whose programs only root or %s may look at",
-			   running->whose, running->whose);
+		probe_skip(sink, key, "%s", closed);
 	else if (!running->count)
 		probe_skip(sink, key, "%s", running->why ? running->why : "no process could be asked");
 	else if (one)
@@ -216,10 +238,26 @@ static void put_running(struct runtime *runtime, const char *name, const struct 
 	else
 		probe_words(sink, key, running->versions, running->count);
 	if (running->count || running->replaced)
-		probe_str(sink, probe_key(sink, "runtime/%s/running_program", name),
-			  running->replaced ? "replaced since it started" : "as installed");
+		probe_str(sink, program, running->replaced ? "replaced since it started" : "as installed");
+	else if (running->closed)
+		probe_skip(sink, program, "%s", closed);
 	probe_evidence(sink, probe_key(sink, "runtime/%s/processes", name),
 		       probe_key(sink, "%zu, %zu of them closed to us", running->processes, running->closed));
+}
+
+/* "btime 1764265000" */
+static int64_t boot_time(struct probe_sink *sink)
+{
+	const char *why;
+	int64_t seconds = 0;
+
+	for (struct slice rest = probe_file(sink, "/proc/stat", MIB(1), &why); rest.ptr;) {
+		struct slice line = slice_cut(&rest, '\n');
+		if (slice_starts_with(line, "btime ") &&
+		    !slice_to_i64(slice_skip(line, strlen("btime ")), &seconds))
+			seconds = 0;
+	}
+	return seconds;
 }
 
 static void running(struct runtime *runtime)
@@ -235,6 +273,7 @@ static void running(struct runtime *runtime)
 				   err.text);
 		return;
 	}
+	runtime->booted = boot_time(runtime->sink);
 	for (size_t i = 0; i < count; i++)
 		take_process(runtime, &processes[i]);
 	for (size_t i = 0; i < ARRAY_LEN(languages); i++)
@@ -410,7 +449,7 @@ static int run(struct probe_sink *sink, struct err *err)
 	runtime->sink = sink;
 	for (size_t i = 0; i < ARRAY_LEN(languages); i++)
 		if (languages[i].programs[0])
-			runtime->installed[i] = installed(sink, &languages[i]);
+			runtime->installed[i] = installed(sink, &languages[i], &runtime->running[i]);
 		else if (strcmp(languages[i].name, "php") == 0)
 			runtime_php(sink, &runtime->installed[i]);
 	running(runtime);

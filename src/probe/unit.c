@@ -184,10 +184,22 @@ static const char *fragment_of(struct units *units, const char *name)
 	return NULL;
 }
 
+/* Where drop-ins lie, that of what `systemctl set-property` says first: of two with one name
+ * the first counts (systemd.unit(5)). */
+static const char *const dropin_folders[] = {"/etc/systemd/system.control", "/run/systemd/system.control",
+					     UNIT_ETC, "/run/systemd/system"};
+
 struct dropins {
 	struct units *units;
-	const char *unit, *folder;
+	const char *unit;
+	size_t folder;
 };
+
+static const char *dropin_path(const struct dropins *dropins, size_t folder, const char *name)
+{
+	return arena_printf(&dropins->units->sink->arena, "%s/%s.d/%s", dropin_folders[folder], dropins->unit,
+			    name);
+}
 
 static int visit_dropin(void *context, const char *name, struct err *err)
 {
@@ -195,9 +207,13 @@ static int visit_dropin(void *context, const char *name, struct err *err)
 	struct probe_sink *sink = dropins->units->sink;
 
 	(void)err;
-	if (slice_ends_with(slice_of(name), ".conf"))
-		put_content(sink, probe_key(sink, "unit/%s/dropin/%s", dropins->unit, name),
-			    arena_printf(&sink->arena, "%s/%s", dropins->folder, name));
+	if (!slice_ends_with(slice_of(name), ".conf"))
+		return 0;
+	for (size_t i = 0; i < dropins->folder; i++)
+		if (access(dropin_path(dropins, i, name), F_OK) == 0)
+			return 0;
+	put_content(sink, probe_key(sink, "unit/%s/dropin/%s", dropins->unit, name),
+		    dropin_path(dropins, dropins->folder, name));
 	return 0;
 }
 
@@ -205,9 +221,7 @@ static void put_unit_files(struct units *units, const struct unit *unit)
 {
 	struct probe_sink *sink = units->sink;
 	const char *fragment = fragment_of(units, unit->name), *state = "disabled", *why;
-	struct dropins dropins = {units, unit->name,
-				  arena_printf(&sink->arena, "%s/%s.d", UNIT_ETC, unit->name)};
-	struct err none = ERR_INIT;
+	struct dropins dropins = {units, unit->name, 0};
 
 	if (unit->masked)
 		state = "masked";
@@ -220,8 +234,13 @@ static void put_unit_files(struct units *units, const struct unit *unit)
 	probe_str(sink, probe_key(sink, "unit/%s/enabled", unit->name), state);
 	if (fragment && !unit->masked && (unit->local || unit->ours))
 		put_content(sink, probe_key(sink, "unit/%s/fragment", unit->name), fragment);
-	if (dir_each_at(AT_FDCWD, dropins.folder, visit_dropin, &dropins, &none) && none.code == ERR_DENIED)
-		probe_skip(sink, probe_key(sink, "unit/%s/dropin/", unit->name), "%s", none.text);
+	for (; dropins.folder < ARRAY_LEN(dropin_folders); dropins.folder++) {
+		struct err none = ERR_INIT;
+		if (dir_each_at(AT_FDCWD, dropin_path(&dropins, dropins.folder, ""), visit_dropin, &dropins,
+				&none) &&
+		    none.code == ERR_DENIED)
+			probe_skip(sink, probe_key(sink, "unit/%s/dropin/", unit->name), "%s", none.text);
+	}
 }
 
 static void look_at_files(struct units *units)
@@ -262,6 +281,8 @@ static void put_main_exe(struct units *units, const struct parsed_unit *parsed, 
 	struct slice exe = len > 0 ? slice_make(target, (size_t)len) : parsed->exec;
 	if (exe.len)
 		probe_str(units->sink, key, program_name(units, exe));
+	else if (parsed->main_pid)
+		probe_skip(units->sink, key, "its process is another user's, and its unit does not say");
 }
 
 static void put_active(struct units *units, const struct parsed_unit *parsed)
@@ -289,7 +310,7 @@ static void look_at_running(struct units *units)
 
 	for (size_t i = 0; i < units->count; i++)
 		/* A template runs only as an instance. */
-		if (!strstr(units->items[i].name, "@.") && !units->items[i].masked)
+		if (!strstr(units->items[i].name, "@."))
 			argv[count++] = units->items[i].name;
 	if (count == 4)
 		return;
@@ -319,13 +340,40 @@ static int visit_supervisor(void *context, const char *name, struct err *err)
 	return 0;
 }
 
+/* One line a process: "shop-worker:shop-worker_00   RUNNING   pid 1234, uptime 0:00:05". */
+static void put_program(struct probe_sink *sink, const char *program)
+{
+	enum { STATES_MAX = 200 };
+	/* It ends with 3 when one of them does not run. */
+	const char *argv[] = {"sh", "-c", "supervisorctl status \"$1\" || [ $? = 3 ]", "sh", program, NULL},
+		   *why;
+	struct slice key = probe_key(sink, "unit/supervisor:%s/active", program), states[STATES_MAX];
+	struct slice text =
+		program[0] == '-' ? (struct slice){0} : probe_command(sink, argv, 5000, KIB(64), &why);
+	size_t count = 0;
+	bool alike = true;
+
+	while (text.ptr && count < STATES_MAX) {
+		struct slice line = slice_cut(&text, '\n');
+		if (!parse_word(&line).len || !(states[count] = parse_word(&line)).len)
+			continue;
+		alike &= slice_equal(states[count++], states[0]);
+	}
+	if (!count)
+		probe_skip(sink, key,
+			   "supervisorctl status does not tell us: supervisord's socket may be root's alone");
+	else if (alike)
+		probe_text(sink, key, states[0]);
+	else
+		probe_words(sink, key, states, count);
+}
+
 static void look_at_supervisor(struct units *units)
 {
 	static const char *const folders[] = {"/etc/supervisor/conf.d", "/etc/supervisor",
 					      "/etc/supervisord.d"};
 	struct probe_sink *sink = units->sink;
 	const struct probe_request *request = sink->request;
-	const char *why;
 
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		struct visit visit = {units, folders[i]};
@@ -335,20 +383,9 @@ static void look_at_supervisor(struct units *units)
 			probe_skip(sink, SLICE("unit/"), "%s", none.text);
 	}
 	for (size_t i = 0; i < request->reload_count; i++) {
-		struct slice name = slice_of(request->reloads[i]), word;
-		if (!slice_starts_with(name, "supervisor:"))
-			continue;
-		name = slice_skip(name, 11);
-		struct slice key = probe_key(sink, "unit/supervisor:%.*s/active", SLICE_ARG(name));
-		const char *program = arena_str(&sink->arena, name);
-		const char *argv[] = {"supervisorctl", "status", program, NULL};
-		struct slice text = program[0] == '-' ? slice_make(NULL, 0)
-						      : probe_command(sink, argv, 5000, KIB(64), &why);
-		parse_word(&text);
-		if (text.ptr && (word = parse_word(&text)).len)
-			probe_text(sink, key, word);
-		else
-			probe_skip(sink, key, "supervisorctl status does not say");
+		struct slice name = slice_of(request->reloads[i]);
+		if (slice_starts_with(name, "supervisor:"))
+			put_program(sink, arena_str(&sink->arena, slice_skip(name, strlen("supervisor:"))));
 	}
 }
 
@@ -504,10 +541,11 @@ static const struct probe_fact unit_facts[] = {
 	{"unit/NAME/fragment", "digest",
 	 "the unit file, where no package brings it or the application is reloaded by it; a "
 	 "keyed fingerprint where it sets variables"},
-	{"unit/NAME/dropin/FILE", "digest", "what /etc/systemd/system/NAME.d adds to it"},
+	{"unit/NAME/dropin/FILE", "digest", "what /etc/systemd/system/NAME.d and its like add to it"},
 	{"unit/NAME/main_exe", "text", "the program that really runs"},
 	{"unit/supervisor:FILE/fragment", "digest", "a configuration file of supervisord"},
-	{"unit/supervisor:NAME/active", "text", "RUNNING, STOPPED, ..."},
+	{"unit/supervisor:NAME/active", "text or set",
+	 "RUNNING, STOPPED, ...; of a group all that there are"},
 	{"unit/cron:FILE/HASH", "text", "when a command runs, and as whom; HASH is of the command"},
 	{"unit/cron:FILE/HASH/command", "hmac", "the whole command"},
 	{"unit/cron:FILE/HASH/shown", "evidence", "the command without what may be secret"},

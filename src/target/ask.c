@@ -44,10 +44,11 @@ static enum err_code code_known(uint64_t code)
 	}
 }
 
+/* As it is but for what could draw on a terminal: a line for sudoers is copied from it. */
 static void lines_put(struct buf *out, struct slice text)
 {
 	while (text.ptr) {
-		buf_put_printable(out, slice_cut(&text, '\n'));
+		buf_put_visible(out, slice_cut(&text, '\n'));
 		if (text.ptr)
 			buf_putc(out, '\n');
 	}

@@ -18,6 +18,13 @@ as_root() {
 may_be_root() { [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && sudo -n true 2>/dev/null; }; }
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]; }
+any_installed() {
+	local name
+	for name in ${1//|/ }; do
+		if installed "$name"; then return 0; fi
+	done
+	return 1
+}
 
 apt_get() {
 	as_root env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
@@ -26,15 +33,16 @@ apt_get() {
 
 # need PURPOSE...: installs the packages of tools/packages/PURPOSE.txt that are
 # missing. A line that begins with "?" is only wished for: without root and without
-# it, what needs it is skipped by name (in CI it is needed like the others).
+# it, what needs it is skipped by name (in CI it is needed like the others). Of "a|b"
+# either will do, and the first is installed.
 need() {
 	local purpose line missing=() wished=()
 	for purpose in "$@"; do
 		while read -r line; do
 			case "$line" in
 			'' | '#'*) continue ;;
-			'?'*) installed "${line#\?}" || wished+=("${line#\?}") ;;
-			*) installed "$line" || missing+=("$line") ;;
+			'?'*) line="${line#\?}"; any_installed "$line" || wished+=("${line%%|*}") ;;
+			*) any_installed "$line" || missing+=("${line%%|*}") ;;
 			esac
 		done <"$repo/tools/packages/$purpose.txt"
 	done

@@ -14,10 +14,9 @@ root="$(mktemp -d "$base/lockstep-fresh.XXXXXX")"
 chmod 755 "$root"
 trap 'rm -rf --one-file-system "$root"' EXIT
 
-mirror="$({ cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null || true; } |
-	sed -n -E 's/^(deb[[:space:]]+(\[[^]]*\][[:space:]]+)?|URIs:[[:space:]]*)((https?|file):[^[:space:]]*\/debian\/?)([[:space:]].*)?$/\3/p' |
-	head -n 1)"
-mirror="${mirror:-http://deb.debian.org/debian}"
+# shellcheck source=tools/dev/mirror.sh
+. "$repo/tools/dev/mirror.sh"
+mirror="$(debian_mirror)"
 
 say "debootstrap bookworm from $mirror"
 debootstrap --variant=minbase --include=git,ca-certificates bookworm "$root" "$mirror" >"$base/debootstrap.log" 2>&1 || {
@@ -26,22 +25,7 @@ debootstrap --variant=minbase --include=git,ca-certificates bookworm "$root" "$m
 }
 rm -f "$base/debootstrap.log"
 
-# How this machine reaches the mirror; packages and settings are not copied.
-rm -f "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/*
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-	if [ -f "$file" ] && grep -q -i debian "$file" && ! grep -q -v -i -E '^(#.*|)$|debian|^(Types|Suites|Components|Architectures):' "$file"; then
-		cp "$file" "$root${file}"
-	fi
-done
-for file in /etc/apt/apt.conf /etc/apt/apt.conf.d/*; do
-	if [ -f "$file" ] && grep -q -E '^[[:space:]]*Acquire::([Hh][Tt][Tt][Pp]|[Cc]heck)' "$file"; then
-		grep -E '^[[:space:]]*Acquire::([Hh][Tt][Tt][Pp]|[Cc]heck)' "$file" >"$root$file"
-	fi
-done
-cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-for certificate in /usr/local/share/ca-certificates/*.crt; do
-	[ -f "$certificate" ] && cp "$certificate" "$root/usr/local/share/ca-certificates/"
-done
+reach_mirror_from "$root"
 keep=()
 for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
 	[ -z "${!name:-}" ] || keep+=("$name=${!name}")

@@ -169,6 +169,22 @@ static void a_range_of_both_is_one_row(void **state)
 	      "os/a missing: missing same\n");
 }
 
+/* What runs in an engine that is closed to us is not "the same" because its version is. */
+static void a_range_of_both_is_told_though_both_have_facts_in_it(void **state)
+{
+	static const struct snap snaps[] = {
+		{.environment = "staging",
+		 .facts = "!container/=closed\ncontainer/docker/version=20\nos/a=1"},
+		{.environment = "production",
+		 .facts = "!container/=closed\ncontainer/docker/version=20\nos/a=1"},
+	};
+	(void)state;
+	struct compare_totals totals =
+		check(snaps, 2, NULL, 0, false, "container/ not_checked: not_checked not_checked\n");
+	assert_int_equal(totals.same, 2);
+	assert_int_equal(totals.not_checked, 1);
+}
+
 static void servers_of_one_group_must_be_alike(void **state)
 {
 	static const struct snap snaps[] = {
@@ -524,6 +540,7 @@ int main(void)
 		cmocka_unit_test(ranges_nest_and_end_where_they_must),
 		cmocka_unit_test(the_innermost_range_says_why),
 		cmocka_unit_test(a_range_of_both_is_one_row),
+		cmocka_unit_test(a_range_of_both_is_told_though_both_have_facts_in_it),
 		cmocka_unit_test(servers_of_one_group_must_be_alike),
 		cmocka_unit_test(groups_are_held_against_their_own),
 		cmocka_unit_test(every_kind_of_rule),
