@@ -851,14 +851,15 @@ static int one_row(struct run *run, struct slice key, struct err *err)
 				push(&run->columns[i].ranges, key, fact_of(run, &run->columns[i])->value);
 		return 0;
 	}
+	bool wanted = is_wanted(run, key);
 	if (run->ranges.count) {
 		struct slice again;
 		if (close_ranges(run, key, err) || !find_row(run, &again))
 			return -1;
-		for (size_t i = 0; i < run->ranges.count; i++)
+		for (size_t i = 0; i < run->ranges.count && wanted; i++)
 			run->ranges.items[i].seen = true;
 	}
-	return is_wanted(run, key) ? show_row(run, key, err) : 0;
+	return wanted ? show_row(run, key, err) : 0;
 }
 
 /* Every column has the very same fact, and no rule is broken by that. */

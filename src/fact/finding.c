@@ -85,9 +85,10 @@ struct gatherer {
 	struct crowd crowds[CROWDS_MAX];
 	size_t crowd_count;
 	struct window window;
-	struct map gaps; /* → struct open_gap */
-	bool *needed;	 /* one an own rule */
-	size_t *lapsed;	 /* one an own rule: its draft's place, plus one */
+	const char **put_by; /* one a column: who can say what its files should be; NULL: nobody */
+	struct map gaps;     /* → struct open_gap */
+	bool *needed;	     /* one an own rule */
+	size_t *lapsed;	     /* one an own rule: its draft's place, plus one */
 };
 
 /* --- what was not checked ---------------------------------------------------------------- */
@@ -372,14 +373,23 @@ static void note_evidence(struct gatherer *gatherer, const struct compare_row *r
 	struct window *window = &gatherer->window;
 	size_t columns = gatherer->input->column_count;
 
+	if (slice_is(row->key, "file/./put_by")) {
+		for (size_t i = 0; i < columns; i++)
+			if (row->cells[i].fact)
+				gatherer->put_by[i] = words_cell(gatherer->arena, gatherer->input, row, i);
+		return;
+	}
 	if (window->evidence_count == EVIDENCE_MAX || says_nothing(fact_attribute(row->key)))
 		return;
 	struct evidence *evidence = &window->evidence[window->evidence_count++];
 	evidence->attribute = arena_str(&window->arena, fact_attribute(row->key));
 	evidence->texts = ARENA_NEW_ARRAY(&window->arena, columns, const char *);
+	bool is_time = strcmp(evidence->attribute, "modified") == 0;
 	for (size_t i = 0; i < columns; i++)
 		if (row->cells[i].fact)
-			evidence->texts[i] = words_cell(&window->arena, gatherer->input, row, i);
+			evidence->texts[i] = is_time ? words_time(&window->arena, row->cells[i].fact->value,
+								  gatherer->input->now_ms)
+						     : words_cell(&window->arena, gatherer->input, row, i);
 }
 
 /* How an attribute is said; the others by their name. */
@@ -403,6 +413,24 @@ static const char *said_of(const char *attribute)
 		if (strcmp(attributes[i].attribute, attribute) == 0)
 			return attributes[i].said;
 	return NULL;
+}
+
+static const char *evidence_of(const struct window *window, const char *attribute, size_t column)
+{
+	for (size_t i = 0; i < window->evidence_count; i++)
+		if (strcmp(window->evidence[i].attribute, attribute) == 0)
+			return window->evidence[i].texts[column];
+	return NULL;
+}
+
+/* What was edited says itself when. */
+static void drop_times_of_edits(struct window *window, size_t columns)
+{
+	for (size_t i = 0; i < window->evidence_count; i++)
+		for (size_t k = 0; k < columns; k++)
+			if (strcmp(window->evidence[i].attribute, "modified") == 0 &&
+			    evidence_of(window, "edited", k))
+				window->evidence[i].texts[k] = NULL;
 }
 
 static bool is_told_before(const struct evidence *evidence, size_t column)
@@ -430,7 +458,7 @@ static void put_evidence(struct gatherer *gatherer, const struct evidence *evide
 		bool everywhere = distinct == 1;
 		for (size_t k = 0; k < columns; k++)
 			everywhere &= evidence->texts[k] != NULL;
-		if (!everywhere)
+		if (!everywhere && !input->sides)
 			buf_printf(out, " (%s)", input->environments[input->columns[i].environment]);
 	}
 }
@@ -451,11 +479,65 @@ static const char *cause_of(struct gatherer *gatherer)
 	return arena_str(&gatherer->window.arena, buf_slice(&out));
 }
 
+/* "as in git", "edited 3 Nov 14:02 UTC, owner deploy": people know more of that than of a
+ * digest. */
+static const char *state_of_file(struct gatherer *gatherer, size_t column)
+{
+	struct window *window = &gatherer->window;
+	const char *edited = evidence_of(window, "edited", column);
+	const char *modified = evidence_of(window, "modified", column), *by = gatherer->put_by[column];
+
+	if (edited)
+		return arena_str(&window->arena, slice_make(edited, strcspn(edited, ";")));
+	if (modified)
+		return arena_printf(&window->arena, "of %s", modified);
+	if (!by)
+		return gatherer->input->sides ? "as declared" : NULL;
+	return strcmp(by, "git") == 0 ? "as in git" : "as deployed";
+}
+
+static size_t column_of(const struct compare_input *input, const struct finding_cell *cell)
+{
+	for (size_t i = 0; i < input->column_count; i++)
+		if (strcmp(input->environments[input->columns[i].environment], cell->environment) == 0 &&
+		    (!cell->server || strcmp(input->columns[i].server, cell->server) == 0))
+			return i;
+	return SIZE_MAX;
+}
+
+/* Only where these words tell the cells apart as well as their values do. */
+static void put_states_of_files(struct gatherer *gatherer, struct finding *finding)
+{
+	struct finding_cell *cells =
+		ARENA_NEW_ARRAY(&gatherer->window.arena, finding->cell_count, struct finding_cell);
+	struct slice key = slice_of(finding->key);
+
+	if (!slice_is(fact_dimension(key), "file") || !slice_is(fact_attribute(key), "content"))
+		return;
+	for (size_t i = 0; i < finding->cell_count; i++) {
+		size_t column = column_of(gatherer->input, &finding->cells[i]);
+		bool has = finding->cells[i].state != CELL_MISSING &&
+			   finding->cells[i].state != CELL_NOT_CHECKED &&
+			   finding->cells[i].state != CELL_STALE;
+		cells[i] = finding->cells[i];
+		const char *state = has && column != SIZE_MAX ? state_of_file(gatherer, column) : NULL;
+		if (has && !state)
+			return;
+		cells[i].text = state ? state : cells[i].text;
+		for (size_t k = 0; k < i; k++)
+			if ((strcmp(cells[k].text, cells[i].text) == 0) !=
+			    (strcmp(finding->cells[k].text, finding->cells[i].text) == 0))
+				return;
+	}
+	finding->cells = cells;
+}
+
 static void attach_evidence(struct gatherer *gatherer, struct draft *draft, const char *cause)
 {
 	const struct window *window = &gatherer->window;
 
 	draft->finding.cause = cause;
+	put_states_of_files(gatherer, &draft->finding);
 	for (size_t i = 0; i < window->evidence_count; i++) {
 		const struct evidence *evidence = &window->evidence[i];
 		draft->by_hand |= strncmp(evidence->attribute, "edited", 6) == 0;
@@ -608,25 +690,46 @@ static void keep_or_fold(struct gatherer *gatherer, struct draft *draft)
 	remember_root(gatherer, gatherer->count - 1);
 }
 
+/* The key without its attribute, slash included. */
+static struct slice subject_part(struct slice key)
+{
+	return slice_make(key.ptr, key.len - fact_attribute(key).len);
+}
+
+/* A file that is missing is missing with its mode and owner, also where more is known of it:
+ * who removed it, and when. */
+static void fold_file(struct window *window)
+{
+	for (size_t i = 1; i < window->draft_count; i++) {
+		struct draft *draft = &window->drafts[i], *first = &window->drafts[0];
+		if (!slice_starts_with(slice_of(draft->finding.key), "file/") || !draft->missing ||
+		    !first->missing || draft->pattern != first->pattern ||
+		    draft->finding.kind != first->finding.kind || draft->finding.kind == FINDING_LAPSED)
+			continue;
+		take_in(first, draft);
+		draft->gone = true;
+		if (!first->root)
+			first->root = subject_part(slice_of(first->finding.key)).len;
+	}
+}
+
 static void close_subject(struct gatherer *gatherer)
 {
 	struct window *window = &gatherer->window;
 
 	if (window->draft_count) {
+		drop_times_of_edits(window, gatherer->input->column_count);
 		const char *cause = cause_of(gatherer);
+		fold_file(window);
 		for (size_t i = 0; i < window->draft_count; i++) {
+			if (window->drafts[i].gone)
+				continue;
 			attach_evidence(gatherer, &window->drafts[i], cause);
 			keep_or_fold(gatherer, &window->drafts[i]);
 		}
 	}
 	window->draft_count = window->evidence_count = 0;
 	arena_free(&window->arena);
-}
-
-/* The key without its attribute, slash included. */
-static struct slice subject_part(struct slice key)
-{
-	return slice_make(key.ptr, key.len - fact_attribute(key).len);
 }
 
 static int visit(void *context, const struct compare_row *row, struct err *err)
@@ -678,6 +781,20 @@ static void fold_crowds(struct gatherer *gatherer)
 	}
 }
 
+/* Of a whole tree the value of its first fact says nothing. */
+static void say_present(struct arena *arena, struct finding *finding)
+{
+	struct finding_cell *cells = ARENA_NEW_ARRAY(arena, finding->cell_count, struct finding_cell);
+
+	for (size_t i = 0; i < finding->cell_count; i++) {
+		cells[i] = finding->cells[i];
+		if (cells[i].state == CELL_SAME || cells[i].state == CELL_DRIFT ||
+		    cells[i].state == CELL_ALLOWED)
+			cells[i].text = "present";
+	}
+	finding->cells = cells;
+}
+
 /* The trees are named by what is missing as a whole. */
 static void name_trees(struct gatherer *gatherer)
 {
@@ -690,7 +807,11 @@ static void name_trees(struct gatherer *gatherer)
 		const char *before = words_key(gatherer->arena, key),
 			   *after = words_key(gatherer->arena, root);
 		const char *at = strstr(draft->sentence, before);
+		bool whole = draft->root < subject_part(slice_of(key)).len;
 		draft->finding.key = root;
+		if (slice_starts_with(slice_of(key), "env/") || slice_starts_with(slice_of(key), "db/") ||
+		    (slice_starts_with(slice_of(key), "file/") && whole))
+			say_present(gatherer->arena, &draft->finding);
 		if (at)
 			draft->sentence =
 				arena_printf(gatherer->arena, "%.*s%s%s", (int)(at - draft->sentence),
@@ -914,6 +1035,21 @@ static const char *sentence_of(struct arena *arena, const struct draft *draft)
 	return arena_str(arena, buf_slice(&text));
 }
 
+/* Only of what lockstep deployed can it say more than who it was. */
+static const char *advice_by_hand(const struct gatherer *gatherer, const struct finding *finding)
+{
+	bool ours = false;
+
+	for (size_t i = 0; i < gatherer->input->column_count; i++)
+		ours = ours || (gatherer->put_by[i] && strcmp(gatherer->put_by[i], "lockstep") == 0);
+	return ours ? arena_printf(
+			      gatherer->arena,
+			      "`lockstep accept %s` takes it into the code, `lockstep revert %s` puts the "
+			      "server back",
+			      finding->id, finding->id)
+		    : "commit it and deploy it everywhere, or put it back there: git checkout";
+}
+
 static void finish(struct gatherer *gatherer)
 {
 	AUTO(map_free) struct map ids = MAP_INIT;
@@ -944,6 +1080,8 @@ static void finish(struct gatherer *gatherer)
 		for (uint64_t salt = salt_of(finding); map_get(&ids, slice_of(finding->id)); salt++)
 			set_id(arena, gatherer->input, finding, salt);
 		map_put(&ids, slice_of(finding->id), finding);
+		if (draft->by_hand && finding->kind != FINDING_LAPSED)
+			finding->advice = advice_by_hand(gatherer, finding);
 	}
 }
 
@@ -974,6 +1112,7 @@ int findings_gather(struct arena *arena, const struct compare_input *input, stru
 	gatherer->window.subject = BUF_INIT(FACT_KEY_MAX);
 	gatherer->lapsed = ARENA_NEW_ARRAY(arena, rule_book_own_count(input->rules), size_t);
 	gatherer->needed = ARENA_NEW_ARRAY(arena, rule_book_own_count(input->rules), bool);
+	gatherer->put_by = ARENA_NEW_ARRAY(arena, input->column_count, const char *);
 	if (compare_run(input, false, visit, gatherer, &out->totals, err))
 		return -1;
 	out->reference = input->environments[input->reference];

@@ -2,6 +2,8 @@
  * finding.c. */
 #include "fact/words.h"
 
+#include "base/clock.h"
+
 enum { TEXT_MAX = 300, NAMES_MAX = 4, LETTER_COLUMNS_MAX = 64, ELEMENTS_MAX = 8 };
 
 const char *words_cut(struct arena *arena, struct slice text)
@@ -102,9 +104,27 @@ const char *words_key(struct arena *arena, const char *key)
 	if (slice_is(dimension, "file") && subject.len &&
 	    (attribute.len == 0 || slice_is(attribute, "content")))
 		return arena_str(arena, subject);
+	if (slice_is(whole, "file/./commit"))
+		return "the commit that is checked out";
 	if (slice_is(dimension, "file") && subject.len)
 		return arena_printf(arena, "%.*s of %.*s", SLICE_ARG(attribute), SLICE_ARG(subject));
 	return arena_str(arena, whole);
+}
+
+const char *words_time(struct arena *arena, struct slice iso, int64_t now_ms)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char now[CLOCK_ISO_LEN + 1];
+	uint64_t month, day;
+
+	clock_format_iso(now_ms, now);
+	if (iso.len != CLOCK_ISO_LEN || iso.ptr[10] != 'T' ||
+	    !slice_to_u64(slice_make(iso.ptr + 5, 2), &month) ||
+	    !slice_to_u64(slice_make(iso.ptr + 8, 2), &day) || month < 1 || month > 12)
+		return words_cut(arena, iso);
+	return arena_printf(arena, "%d %.3s %.*s%.5s UTC", (int)day, months + 3 * (month - 1),
+			    memcmp(iso.ptr, now, 4) == 0 ? 0 : 5, arena_printf(arena, "%.4s ", iso.ptr),
+			    iso.ptr + 11);
 }
 
 /* The elements of `a` that `b` has not. */
@@ -223,6 +243,11 @@ const char *words_advice(struct arena *arena, const char *text, const char *key,
 {
 	AUTO(buf_free) struct buf out = BUF_INIT(KIB(64));
 	struct slice whole = slice_of(key), rest = slice_of(text);
+	const char *command = text ? strstr(text, ": lockstep ") : NULL;
+
+	/* Of a place without a project no command of ours knows anything. */
+	if (command && strpbrk(environment, ":/"))
+		rest.len = (size_t)(command - text);
 
 	while (rest.len) {
 		static const char *const names[] = {"{key}", "{subject}", "{attribute}", "{environment}"};
