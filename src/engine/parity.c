@@ -177,7 +177,7 @@ static bool comes_with_deployment(const struct environment *environment, const s
 	/* It is the reference: what it lacks of the schema its migrations bring. */
 	if (slice_is(dimension, "db"))
 		return finding->direction == FINDING_REFERENCE_LACKS;
-	return matrix_is_released_file(key);
+	return matrix_comes_with_release(key);
 }
 
 int parity_between(struct engine *engine, const struct environment *environment, const char *with,
