@@ -969,6 +969,18 @@ static void find_unneeded(struct gatherer *gatherer)
 	}
 }
 
+/* Those that are needed, so that nobody forgets what they let pass. */
+static void list_excusing(struct gatherer *gatherer)
+{
+	size_t count = rule_book_own_count(gatherer->input->rules);
+	const struct rule **rules = ARENA_NEW_ARRAY(gatherer->arena, count, const struct rule *);
+
+	for (size_t i = 0; i < count; i++)
+		if (gatherer->needed[i])
+			rules[gatherer->out->excusing_count++] = rule_book_own_at(gatherer->input->rules, i);
+	gatherer->out->excusing = rules;
+}
+
 /* --- the end ------------------------------------------------------------------------------------------ */
 
 static int by_name(const void *a, const void *b)
@@ -1124,6 +1136,7 @@ int findings_gather(struct arena *arena, const struct compare_input *input, stru
 	fold_fingerprints(gatherer);
 	fold_endpoints(gatherer);
 	find_unneeded(gatherer);
+	list_excusing(gatherer);
 	finish(gatherer);
 	return 0;
 }

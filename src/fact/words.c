@@ -111,19 +111,30 @@ const char *words_key(struct arena *arena, const char *key)
 	return arena_str(arena, whole);
 }
 
+/* Foreign text: its every byte is looked at before any is shown as it is. */
+static bool is_iso(struct slice text)
+{
+	static const char form[] = "0000-00-00T00:00:00Z";
+
+	for (size_t i = 0; i < text.len && text.len == CLOCK_ISO_LEN; i++)
+		if (form[i] == '0' ? text.ptr[i] < '0' || text.ptr[i] > '9' : text.ptr[i] != form[i])
+			return false;
+	return text.len == CLOCK_ISO_LEN;
+}
+
 const char *words_time(struct arena *arena, struct slice iso, int64_t now_ms)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	const struct fact as_it_is = {.kind = FACT_TEXT, .value = iso};
 	char now[CLOCK_ISO_LEN + 1];
-	uint64_t month, day;
+	uint64_t month = 0, day = 0;
 
-	clock_format_iso(now_ms, now);
-	if (iso.len != CLOCK_ISO_LEN || iso.ptr[10] != 'T' ||
-	    !slice_to_u64(slice_make(iso.ptr + 5, 2), &month) ||
+	if (!is_iso(iso) || !slice_to_u64(slice_make(iso.ptr + 5, 2), &month) ||
 	    !slice_to_u64(slice_make(iso.ptr + 8, 2), &day) || month < 1 || month > 12)
-		return words_cut(arena, iso);
-	return arena_printf(arena, "%d %.3s %.*s%.5s UTC", (int)day, months + 3 * (month - 1),
-			    memcmp(iso.ptr, now, 4) == 0 ? 0 : 5, arena_printf(arena, "%.4s ", iso.ptr),
+		return value_text(arena, &as_it_is);
+	clock_format_iso(now_ms, now);
+	const char *year = memcmp(iso.ptr, now, 4) == 0 ? "" : arena_printf(arena, "%.4s ", iso.ptr);
+	return arena_printf(arena, "%d %.3s %s%.5s UTC", (int)day, months + 3 * (month - 1), year,
 			    iso.ptr + 11);
 }
 
