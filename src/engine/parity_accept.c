@@ -319,10 +319,12 @@ static void put_quoted(struct buf *out, const char *text)
 }
 
 /* What differs on purpose is said by a rule. */
-static void put_rule(const struct engine *engine, const struct parity_finding *row, struct buf *out)
+static void put_rule(struct engine *engine, const struct parity_finding *row, struct buf *out)
 {
 	buf_puts(out, "parity:\n  allow:\n    - fact: ");
-	put_quoted(out, row->key);
+	put_quoted(out, slice_ends_with(slice_of(row->key), "/")
+				? arena_printf(&engine->arena, "%s*", row->key)
+				: row->key);
 	buf_puts(out, "\n      ignore: true\n      owner: ");
 	put_quoted(out, engine->who);
 	buf_puts(out, "\n      reason: \"\"   # why it may differ\n      # until: 2027-01-31\n");

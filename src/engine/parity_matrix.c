@@ -96,7 +96,7 @@ static bool is_wanted(void *context, struct slice key)
 {
 	const struct matrix *matrix = context;
 
-	if (slice_is(key, "file/./put_by") || slice_is(key, "file/./"))
+	if (slice_is(key, "file/./put_by") || slice_is(key, "file/./live"))
 		return true;
 	if (slice_is(key, "file/./commit"))
 		return matrix->commits_known;
@@ -136,7 +136,7 @@ static int find_shown(struct engine *engine, const struct observed *item, struct
 
 	*out = (struct shown){0};
 	while ((got = fact_next(reader, &fact, err)) > 0 && slice_compare(fact.key, SLICE("file/./q")) < 0) {
-		if (slice_is(fact.key, "file/./"))
+		if (slice_is(fact.key, "file/./live"))
 			out->nothing = !item->why && !item->stale && fact.kind == FACT_NOT_CHECKED;
 		else if (slice_is(fact.key, "file/./commit") && fact.kind == FACT_TEXT)
 			out->commit = arena_str(&engine->arena, fact.value);

@@ -823,7 +823,7 @@ static void walk_live(struct walk *walk)
 	const struct probe_request *request = walk->sink->request;
 
 	if (request->live_fd < 0) {
-		probe_skip(walk->sink, SLICE("file/./"), "%s",
+		probe_skip(walk->sink, SLICE("file/./live"), "%s",
 			   request->place_fd < 0 ? "the place is not there" : "nothing is live there yet");
 		return;
 	}
@@ -911,6 +911,7 @@ static const struct probe_fact file_facts[] = {
 	{"file/PATH/link", "text", "where a symbolic link points"},
 	{"file/PATH/caps", "text", "capabilities of a program: net_bind_service=ep"},
 	{"file/./commit", "text", "of a git checkout, or of Capistrano's REVISION"},
+	{"file/./live", "not_checked", "where nothing is live: no file was looked at"},
 	{"file/./put_by", "evidence", "lockstep or git: what its files can be held against"},
 	{"file/PATH/modified", "evidence",
 	 "when its content was changed last, UTC; not of files that are as they were deployed"},

@@ -118,7 +118,7 @@ def test_the_layout_of_capistrano(shop):
     (places.folders[1] / "current").unlink()
     result = places.diff("--json", code=0)
     gaps = {gap["key"]: gap["why"] for gap in result.json["not_checked"]}
-    assert gaps["file/./"] == "nothing is live there yet", gaps
+    assert gaps["file/./live"] == "nothing is live there yet", gaps
 
 
 def test_files_nobody_keeps_in_git_say_when_they_were_changed(shop):

@@ -321,17 +321,17 @@ def test_a_config_file_is_declared_deployed_and_seen(shop):
     shop.config["files"] = []
     shop.save()
     kinds = {key: row["kind"] for key, row in keys(shop.run.ok("drift", "dev", "--json")).items()}
-    assert set(kinds.values()) == {"not_deployed"} and any("app.ini" in key for key in kinds), kinds
+    assert set(kinds.values()) == {"not_deployed"} and list(kinds) == ["file/etc/"], kinds
 
 
 def test_values_written_into_files_are_each_environments_own(shop):
     shop.config["parity"] = {"skip": ["net"]}
     shop.config["files"] = [{"template": "app.tpl", "path": "app.ini"}, {"substitute": "public/*.txt"}]
-    (shop.folder / "app.tpl").write_text("url = ${APP_URL}\n")
-    shop.repo.write("public/site.txt", "at __APP_URL__\n").commit("Say where it is")
-    shop.config["env"] = {"APP_URL": {"type": "url"}}
+    (shop.folder / "app.tpl").write_text("url = ${VITE_APP_URL}\n")
+    shop.repo.write("public/site.txt", "at __VITE_APP_URL__\n").commit("Say where it is")
+    shop.config["env"] = {"VITE_APP_URL": {"type": "url"}}
     for name, server, more in (("dev", "dev1", {}), ("staging", "stg1", {"promote_from": "dev"})):
-        shop.environment(name, server, values={"APP_URL": f"http://{name}.example"}, **more)
+        shop.environment(name, server, values={"VITE_APP_URL": f"http://{name}.example"}, **more)
     shop.run.ok("deploy", "dev")
     shop.run.ok("promote", "dev", "staging")
     written = [(shop.place(name).live_dir / "public/site.txt").read_text() for name in ("dev1", "stg1")]
