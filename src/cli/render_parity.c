@@ -162,7 +162,9 @@ static void put_remark(const struct table *table, const json_t *finding, struct 
 	if (lack)
 		buf_puts(line, lack > 1 ? " lack it" : " lacks it");
 	cause = slice_cut(&cause, ';');
-	if (cause.len && !slice_starts_with(cause, "changed ") && !stands_in_a_cell(finding, cause))
+	/* When a package came to the other side is no news here. */
+	if (cause.len && !slice_starts_with(cause, "changed ") &&
+	    !(lack && strcmp(str(finding, "dimension"), "pkg") == 0) && !stands_in_a_cell(finding, cause))
 		buf_printf(line, "%s%.*s", line->len ? "; " : "", SLICE_ARG(cause));
 	if (num(finding, "folded") && !is_tree(finding)) {
 		buf_puts(line, line->len ? "; " : "");

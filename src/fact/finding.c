@@ -560,6 +560,17 @@ static void take_in(struct draft *draft, const struct draft *more)
 	}
 }
 
+static const struct finding_cell *copy_cells(struct arena *arena, const struct finding *finding)
+{
+	struct finding_cell *cells = ARENA_NEW_ARRAY(arena, finding->cell_count, struct finding_cell);
+
+	for (size_t i = 0; i < finding->cell_count; i++) {
+		cells[i] = finding->cells[i];
+		cells[i].text = arena_strdup(arena, cells[i].text);
+	}
+	return cells;
+}
+
 /* Another row of a tree that is missing as a whole. */
 static bool fold_tree(struct gatherer *gatherer, const struct draft *draft)
 {
@@ -570,6 +581,9 @@ static bool fold_tree(struct gatherer *gatherer, const struct draft *draft)
 		    memcmp(tree->finding.key, draft->finding.key, draft->root) != 0)
 			continue;
 		take_in(tree, draft);
+		/* Of a package or an extension the version is what tells most. */
+		if (slice_is(fact_attribute(slice_of(draft->finding.key)), "version"))
+			tree->finding.cells = copy_cells(gatherer->arena, &draft->finding);
 		return true;
 	}
 	return false;
@@ -615,17 +629,6 @@ static struct crowd *crowd_of(struct gatherer *gatherer, const struct draft *dra
 		.pattern = draft->pattern,
 	};
 	return crowd;
-}
-
-static const struct finding_cell *copy_cells(struct arena *arena, const struct finding *finding)
-{
-	struct finding_cell *cells = ARENA_NEW_ARRAY(arena, finding->cell_count, struct finding_cell);
-
-	for (size_t i = 0; i < finding->cell_count; i++) {
-		cells[i] = finding->cells[i];
-		cells[i].text = arena_strdup(arena, cells[i].text);
-	}
-	return cells;
 }
 
 static struct draft *keep(struct gatherer *gatherer, const struct draft *draft)
@@ -1047,6 +1050,12 @@ static const char *sentence_of(struct arena *arena, const struct draft *draft)
 	return arena_str(arena, buf_slice(&text));
 }
 
+/* What a file says, or whether it is there: what can be taken into the code. */
+static bool is_content(struct slice key)
+{
+	return slice_ends_with(key, "/") || slice_is(fact_attribute(key), "content");
+}
+
 /* Only of what lockstep deployed can it say more than who it was. */
 static const char *advice_by_hand(const struct gatherer *gatherer, const struct finding *finding)
 {
@@ -1092,7 +1101,7 @@ static void finish(struct gatherer *gatherer)
 		for (uint64_t salt = salt_of(finding); map_get(&ids, slice_of(finding->id)); salt++)
 			set_id(arena, gatherer->input, finding, salt);
 		map_put(&ids, slice_of(finding->id), finding);
-		if (draft->by_hand && finding->kind != FINDING_LAPSED)
+		if (draft->by_hand && finding->kind != FINDING_LAPSED && is_content(slice_of(finding->key)))
 			finding->advice = advice_by_hand(gatherer, finding);
 	}
 }

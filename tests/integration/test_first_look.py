@@ -156,3 +156,23 @@ def test_advice_for_places_names_no_command_that_needs_a_project(shop):
     words = [f"{name}:{places.path}" for name in places.names]
     findings = shop.run("diff", *words, "--only", "env", "--json").json["findings"]
     assert findings and all("lockstep" not in finding["advice"] for finding in findings), findings
+
+
+def test_whoever_looks_is_not_the_application(shop, tmp_path):
+    """A laptop's folder is where its owner's shell stands, and the program itself."""
+    (tmp_path / ".env").write_text("A=1\n")
+    shop.run.folder = tmp_path
+    facts = shop.run("facts", ".", "--only", "env", "--json", env={"OF_THE_SHELL": "1"}).json["servers"][0]["facts"]
+    assert "env/A/present" in [fact["key"] for fact in facts]
+    assert not [fact for fact in facts if "OF_THE_SHELL" in fact["key"]], facts
+    shell = subprocess.Popen(["script", "-qec", f"cd {tmp_path} && exec bash --norc -i", "/dev/null"], cwd="/",
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             env={"PATH": "/usr/bin:/bin", "OF_THE_TERMINAL": "1", "PS1": "ready "})
+    try:
+        assert shell.stdout.read(5) == b"ready"
+        facts = shop.run("facts", ".", "--only", "env", "--json").json["servers"][0]["facts"]
+        assert not [fact for fact in facts if "OF_THE_TERMINAL" in fact["key"]], facts
+    finally:
+        shell.stdin.close()
+        shell.terminate()
+        shell.wait()
