@@ -4,6 +4,7 @@
 #include "engine/parity_history.h"
 #include "engine/parity_matrix.h"
 #include "engine/parity_pending.h"
+#include "engine/parity_renames.h"
 #include "engine/parity_result.h"
 
 /* --- all rows ------------------------------------------------------------ */
@@ -85,6 +86,7 @@ static int compare(struct engine *engine, const struct parity_request *request, 
 	if (matrix_open(engine, request, &matrix, err) ||
 	    findings_gather(&engine->arena, &matrix.input, &findings, err))
 		return -1;
+	parity_renames(engine, &matrix, &findings);
 	if (engine->project && parity_history_keep(engine, kind, subjects_text(engine, request), request,
 						   &matrix.seen, &findings, &run, err))
 		return -1;

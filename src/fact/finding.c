@@ -210,9 +210,15 @@ static uint64_t pattern_of(const struct compare_input *input, const struct compa
 	return hash;
 }
 
+/* "db/main/table/": a database without tables is empty, which is one thing to say. */
+static bool is_tables(struct slice key)
+{
+	return slice_ends_with(key, "/table/");
+}
+
 /* How much of the key is missing with all below it: the shortest beginning of two parts at
  * least that no column which lacks the fact knows anything of. A table without any index is
- * told of each index it lacks, by its name. */
+ * told of each index it lacks, by its name; so is a database without any function. */
 static size_t root_of(const struct compare_input *input, const struct compare_row *row)
 {
 	size_t known = 0, parts = 0;
@@ -225,7 +231,8 @@ static size_t root_of(const struct compare_input *input, const struct compare_ro
 		known = MAX(known, row->cells[i].known);
 	}
 	for (size_t i = 0; missing && i < row->key.len; i++)
-		if (row->key.ptr[i] == '/' && ++parts >= 2 && i + 1 > known && !(schema && parts == 5))
+		if (row->key.ptr[i] == '/' && ++parts >= 2 && i + 1 > known &&
+		    !(schema && (parts == 5 || (parts == 3 && !is_tables(slice_make(row->key.ptr, i + 1))))))
 			return i + 1;
 	return 0;
 }
@@ -879,6 +886,55 @@ static void fold_fingerprints(struct gatherer *gatherer)
 	}
 }
 
+/* "orders" of "db/main/owner/orders/role", "function f()" likewise, also of grants. */
+static struct slice owned_thing(struct slice key)
+{
+	struct slice rest = key;
+
+	slice_cut(&rest, '/');
+	slice_cut(&rest, '/');
+	struct slice kind = slice_cut(&rest, '/');
+	return slice_is(kind, "owner") || slice_is(kind, "grant") ? slice_cut(&rest, '/')
+								  : slice_make(NULL, 0);
+}
+
+/* Whether `key` is a tree "db/main/table/orders/", or "db/main/function/f()/", of that name. */
+static bool is_thing(struct slice key, struct slice name)
+{
+	struct slice rest = key;
+
+	slice_cut(&rest, '/');
+	slice_cut(&rest, '/');
+	struct slice kind = slice_cut(&rest, '/');
+	if (!rest.ptr || slice_is(kind, "owner") || slice_is(kind, "grant"))
+		return false;
+	if (name.len > kind.len && memcmp(name.ptr, kind.ptr, kind.len) == 0 && name.ptr[kind.len] == ' ')
+		name = slice_skip(name, kind.len + 1);
+	return rest.len > name.len && memcmp(rest.ptr, name.ptr, name.len) == 0 &&
+	       rest.ptr[name.len] == '/' && slice_find(slice_skip(rest, name.len + 1), '/') < 0;
+}
+
+/* What is not there belongs to nobody. */
+static void fold_owners(struct gatherer *gatherer)
+{
+	for (size_t i = 0; i < gatherer->count; i++) {
+		struct draft *draft = &gatherer->drafts[i];
+		struct slice key = slice_of(draft->finding.key), name = {0};
+		if (draft->gone || !draft->missing || !slice_starts_with(key, "db/") ||
+		    !(name = owned_thing(key)).len)
+			continue;
+		for (size_t k = 0; k < gatherer->count && !draft->gone; k++) {
+			struct draft *other = &gatherer->drafts[k];
+			if (other->gone || !other->missing || other->pattern != draft->pattern ||
+			    !slice_starts_with(slice_of(other->finding.key), "db/") ||
+			    !is_thing(slice_of(other->finding.key), name))
+				continue;
+			other->finding.folded += 1 + draft->finding.folded;
+			draft->gone = true;
+		}
+	}
+}
+
 /* A service outside cannot be configured where its variable is missing. */
 static void fold_endpoints(struct gatherer *gatherer)
 {
@@ -1144,6 +1200,7 @@ int findings_gather(struct arena *arena, const struct compare_input *input, stru
 	name_trees(gatherer);
 	fold_fingerprints(gatherer);
 	fold_endpoints(gatherer);
+	fold_owners(gatherer);
 	find_unneeded(gatherer);
 	list_excusing(gatherer);
 	finish(gatherer);

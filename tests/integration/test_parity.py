@@ -391,3 +391,20 @@ def test_the_table_says_what_a_finding_is_called_by(shop):
     row = next(line for line in result.out.splitlines() if "README.md" in line)
     shop.run.ok("allow", "add", row.split()[1], "--reason", "a trial", "--until", "2099-01-31")
     assert shop.run("parity").code == 0
+
+
+def test_a_column_that_was_renamed_is_recognised_as_likely(shop, tmp_path):
+    for name, column in (("stg", "tax"), ("prod", "vat")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / ".env").write_text(f"DATABASE_URL=sqlite://{folder}/d.sqlite\n")
+        with sqlite3.connect(folder / "d.sqlite") as database:
+            database.execute(f"create table orders (id integer primary key, total integer not null, {column} text)")
+    shop.run.folder = tmp_path
+    result = shop.run("diff", tmp_path / "stg", tmp_path / "prod", "--only", "db", "--json")
+    found = keys(result)
+    assert len(found) == 2, found
+    for here, there, where in (("tax", "vat", "prod"), ("vat", "tax", "stg")):
+        finding = next(row for key, row in found.items() if f"/column/{here}/" in key)
+        assert finding["cause"] == f"probably called {there} in {tmp_path / where}", finding
+        assert "rename it" in finding["advice"]
