@@ -36,6 +36,7 @@ struct draft {
 	const char *sentence, *why_it_matters, *advice; /* what text and advice are made of */
 	const char *environment;			/* that is to be changed */
 	size_t root;	     /* so much of its key is missing with all that is below; 0: not so */
+	size_t shared;	     /* so much of it all have that were folded into the tree */
 	uint64_t pattern;    /* which columns are in which state */
 	const char *package; /* that a file belongs to */
 	size_t crowd;	     /* plus one */
@@ -210,15 +211,9 @@ static uint64_t pattern_of(const struct compare_input *input, const struct compa
 	return hash;
 }
 
-/* "db/main/table/": a database without tables is empty, which is one thing to say. */
-static bool is_tables(struct slice key)
-{
-	return slice_ends_with(key, "/table/");
-}
-
 /* How much of the key is missing with all below it: the shortest beginning of two parts at
  * least that no column which lacks the fact knows anything of. A table without any index is
- * told of each index it lacks, by its name; so is a database without any function. */
+ * told of each index it lacks, by its name. */
 static size_t root_of(const struct compare_input *input, const struct compare_row *row)
 {
 	size_t known = 0, parts = 0;
@@ -231,8 +226,7 @@ static size_t root_of(const struct compare_input *input, const struct compare_ro
 		known = MAX(known, row->cells[i].known);
 	}
 	for (size_t i = 0; missing && i < row->key.len; i++)
-		if (row->key.ptr[i] == '/' && ++parts >= 2 && i + 1 > known &&
-		    !(schema && (parts == 5 || (parts == 3 && !is_tables(slice_make(row->key.ptr, i + 1))))))
+		if (row->key.ptr[i] == '/' && ++parts >= 2 && i + 1 > known && !(schema && parts == 5))
 			return i + 1;
 	return 0;
 }
@@ -578,6 +572,15 @@ static const struct finding_cell *copy_cells(struct arena *arena, const struct f
 	return cells;
 }
 
+static size_t shared_length(const char *a, const char *b)
+{
+	size_t len = 0;
+
+	while (a[len] && a[len] == b[len])
+		len++;
+	return len;
+}
+
 /* Another row of a tree that is missing as a whole. */
 static bool fold_tree(struct gatherer *gatherer, const struct draft *draft)
 {
@@ -588,6 +591,7 @@ static bool fold_tree(struct gatherer *gatherer, const struct draft *draft)
 		    memcmp(tree->finding.key, draft->finding.key, draft->root) != 0)
 			continue;
 		take_in(tree, draft);
+		tree->shared = MIN(tree->shared, shared_length(tree->finding.key, draft->finding.key));
 		/* Of a package or an extension the version is what tells most. */
 		if (slice_is(fact_attribute(slice_of(draft->finding.key)), "version"))
 			tree->finding.cells = copy_cells(gatherer->arena, &draft->finding);
@@ -649,6 +653,7 @@ static struct draft *keep(struct gatherer *gatherer, const struct draft *draft)
 	struct draft *kept = &gatherer->drafts[gatherer->count++];
 	*kept = *draft;
 	kept->finding.key = arena_strdup(arena, draft->finding.key);
+	kept->shared = strlen(draft->finding.key);
 	kept->finding.cause = arena_strdup(arena, draft->finding.cause);
 	kept->finding.cells = copy_cells(arena, &draft->finding);
 	kept->sentence = arena_strdup(arena, draft->sentence);
@@ -813,6 +818,10 @@ static void name_trees(struct gatherer *gatherer)
 		if (draft->gone || !draft->root || !draft->finding.folded)
 			continue;
 		const char *key = draft->finding.key;
+		/* The one function of a database is told by its name. */
+		for (size_t at = draft->root; at < draft->shared; at++)
+			if (key[at] == '/')
+				draft->root = at + 1;
 		const char *root = arena_str(gatherer->arena, slice_make(key, draft->root));
 		const char *before = words_key(gatherer->arena, key),
 			   *after = words_key(gatherer->arena, root);

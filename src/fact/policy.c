@@ -400,11 +400,10 @@ const struct rule policy_rules[] = {
 	     "install the same drop-in on {environment}, then systemctl daemon-reload"),
 	SAME("unit/cron:*", MEDIUM, "A job runs on one side only, or at another time.",
 	     "install the same crontab on {environment}"),
-	{.fact = "unit/cron:*/*-command",
-	 .kind = RULE_PRESENT,
-	 .severity = MEDIUM,
-	 .text = "A job runs on one side only.",
-	 .advice = "install the same crontab on {environment}"},
+	PRESENT("unit/cron:*/command", MEDIUM, "A job runs on one side only.",
+		"install the same crontab on {environment}"),
+	PRESENT("unit/cron:*/value", MEDIUM, "A variable of a crontab is missing; its value may differ.",
+		"set it in the crontab of {environment}"),
 
 	/* ---- container ---- */
 	SAME("container/*", MEDIUM, "Containers differ.", "deploy the same composition to {environment}"),
