@@ -1,21 +1,9 @@
 /* From rows to findings: what is left for people, gathered so that one cause is one finding.
  * What differs, and whether it may, is compare.c's; the words are words.c's; the order is
  * rank.c's. */
-#include "fact/words.h"
-
-#include "base/map.h"
+#include "fact/gather.h"
 
 #include <stdlib.h>
-
-enum {
-	CAUSE_MAX = 1000,
-	CELLS_MAX = 64,	   /* of one finding */
-	EVIDENCE_MAX = 16, /* attributes of one subject */
-	ROOTS_OPEN = 8,	   /* missing trees that are looked at for another row */
-	CROWDS_MAX = 256,
-	CROWD_ELSEWHERE = 1000,
-	GAPS_MAX = 4096,
-};
 
 const char *finding_kind_name(enum finding_kind kind)
 {
@@ -28,167 +16,6 @@ const char *finding_kind_name(enum finding_kind kind)
 		[FINDING_NOT_DEPLOYED] = "not_deployed",
 	};
 	return (size_t)kind < ARRAY_LEN(names) ? names[kind] : NULL;
-}
-
-/* A finding on its way. */
-struct draft {
-	struct finding finding;
-	const char *sentence, *why_it_matters, *advice; /* what text and advice are made of */
-	const char *environment;			/* that is to be changed */
-	size_t root;	     /* so much of its key is missing with all that is below; 0: not so */
-	size_t shared;	     /* so much of it all have that were folded into the tree */
-	uint64_t pattern;    /* which columns are in which state */
-	const char *package; /* that a file belongs to */
-	size_t crowd;	     /* plus one */
-	bool by_hand;	     /* somebody edited it: never one of a crowd */
-	bool missing;
-	bool gone; /* told by another */
-};
-
-struct evidence {
-	const char *attribute;
-	const char **texts; /* one a column; NULL: none */
-};
-
-/* Rows of one subject stand together: what is known beside them is attached when the next
- * subject begins. */
-struct window {
-	struct arena arena;
-	struct buf subject;
-	struct draft *drafts;
-	size_t draft_count, draft_cap;
-	struct evidence evidence[EVIDENCE_MAX];
-	size_t evidence_count;
-};
-
-/* So many of one dimension that differ alike. */
-struct crowd {
-	const char *dimension;
-	enum finding_kind kind;
-	enum severity severity;
-	uint64_t pattern;
-	size_t first, count;
-};
-
-struct open_gap {
-	struct gap gap;
-	size_t column;
-	bool exact; /* of one single key so far */
-};
-
-struct gatherer {
-	struct arena *arena;
-	const struct compare_input *input;
-	struct findings *out;
-	struct draft *drafts;
-	size_t count, cap;
-	size_t roots[ROOTS_OPEN], root_count; /* the latest missing trees */
-	struct crowd crowds[CROWDS_MAX];
-	size_t crowd_count;
-	struct window window;
-	const char **put_by; /* one a column: who can say what its files should be; NULL: nobody */
-	struct map gaps;     /* → struct open_gap */
-	bool *needed;	     /* one an own rule */
-	size_t *lapsed;	     /* one an own rule: its draft's place, plus one */
-};
-
-/* --- what was not checked ---------------------------------------------------------------- */
-
-static const char unreached[] = "could not be reached; what is shown was seen earlier";
-
-static void note_gap(struct gatherer *gatherer, size_t column, struct slice key, bool exact, const char *why)
-{
-	AUTO(buf_free) struct buf name = BUF_INIT(FACT_KEY_MAX + 1024);
-	struct slice dimension = fact_dimension(key);
-
-	/* Single keys are told together: a thousand files of one reason are one gap. */
-	buf_put(&name, &column, sizeof(column));
-	buf_put_slice(&name, exact ? dimension : key);
-	buf_putc(&name, exact ? 1 : 0);
-	buf_puts(&name, why);
-	struct open_gap *open = map_get(&gatherer->gaps, buf_slice(&name));
-	if (!open) {
-		const struct compare_column *input = &gatherer->input->columns[column];
-		if (gatherer->gaps.count >= GAPS_MAX)
-			return;
-		open = ARENA_NEW(gatherer->arena, struct open_gap);
-		*open = (struct open_gap){
-			.column = column,
-			.exact = exact,
-			.gap = {.key = arena_str(gatherer->arena, key),
-				.environment = gatherer->input->environments[input->environment],
-				.server = input->server,
-				.why = arena_strdup(gatherer->arena, why)},
-		};
-		map_put(&gatherer->gaps, arena_slice(gatherer->arena, buf_slice(&name)), open);
-	} else if (open->exact && !slice_is(key, open->gap.key)) {
-		open->exact = false;
-		open->gap.key = arena_printf(gatherer->arena, "%.*s/", SLICE_ARG(dimension));
-	}
-	open->gap.rows++;
-}
-
-static void note_gaps(struct gatherer *gatherer, const struct compare_row *row)
-{
-	for (size_t i = 0; i < gatherer->input->column_count; i++) {
-		const struct cell *cell = &row->cells[i];
-		if (gatherer->input->columns[i].stale)
-			note_gap(gatherer, i, SLICE("*"), false, unreached);
-		else if (cell->range.len)
-			note_gap(gatherer, i, cell->range, cell->range.ptr[cell->range.len - 1] != '/',
-				 cell->why);
-		else if (cell->state == CELL_NOT_CHECKED && cell->fact && cell->why &&
-			 row->environments[gatherer->input->reference].state != CELL_NOT_CHECKED)
-			note_gap(gatherer, i, row->key, true, cell->why);
-	}
-}
-
-static int by_gap(const void *a, const void *b)
-{
-	const struct gap *x = a, *y = b;
-	int order = strcmp(x->key, y->key);
-
-	order = order ? order : strcmp(x->environment, y->environment);
-	order = order ? order : strcmp(x->why, y->why);
-	return order ? order : strcmp(x->server ? x->server : "", y->server ? y->server : "");
-}
-
-static size_t servers_of(const struct compare_input *input, const char *environment)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < input->column_count; i++)
-		count += strcmp(input->environments[input->columns[i].environment], environment) == 0;
-	return count;
-}
-
-static void finish_gaps(struct gatherer *gatherer)
-{
-	struct findings *out = gatherer->out;
-	size_t kept = 0;
-
-	out->gaps = ARENA_NEW_ARRAY(gatherer->arena, gatherer->gaps.count, struct gap);
-	for (size_t i = 0; i < gatherer->gaps.entries_used; i++)
-		if (gatherer->gaps.entries[i].value)
-			out->gaps[out->gap_count++] =
-				((struct open_gap *)gatherer->gaps.entries[i].value)->gap;
-	qsort(out->gaps, out->gap_count, sizeof(*out->gaps), by_gap);
-	for (size_t i = 0, end; i < out->gap_count; i = end) {
-		struct gap gap = out->gaps[i];
-		for (end = i + 1; end < out->gap_count; end++)
-			if (strcmp(out->gaps[end].key, gap.key) != 0 ||
-			    strcmp(out->gaps[end].environment, gap.environment) != 0 ||
-			    strcmp(out->gaps[end].why, gap.why) != 0)
-				break;
-		if (end - i < servers_of(gatherer->input, gap.environment)) {
-			memmove(&out->gaps[kept], &out->gaps[i], (end - i) * sizeof(gap));
-			kept += end - i;
-			continue;
-		}
-		gap.server = NULL;
-		out->gaps[kept++] = gap;
-	}
-	out->gap_count = kept;
 }
 
 /* --- drafts of one row --------------------------------------------------------------------- */
@@ -550,7 +377,7 @@ static void attach_evidence(struct gatherer *gatherer, struct draft *draft, cons
 
 /* --- folding while gathering ---------------------------------------------------------------- */
 
-static void take_in(struct draft *draft, const struct draft *more)
+void draft_take_in(struct draft *draft, const struct draft *more)
 {
 	draft->finding.folded += 1 + more->finding.folded;
 	if (more->finding.severity > draft->finding.severity) {
@@ -590,7 +417,7 @@ static bool fold_tree(struct gatherer *gatherer, const struct draft *draft)
 		    tree->finding.kind != draft->finding.kind ||
 		    memcmp(tree->finding.key, draft->finding.key, draft->root) != 0)
 			continue;
-		take_in(tree, draft);
+		draft_take_in(tree, draft);
 		tree->shared = MIN(tree->shared, shared_length(tree->finding.key, draft->finding.key));
 		/* Of a package or an extension the version is what tells most. */
 		if (slice_is(fact_attribute(slice_of(draft->finding.key)), "version"))
@@ -610,7 +437,7 @@ static void remember_root(struct gatherer *gatherer, size_t place)
 	gatherer->roots[gatherer->root_count++] = place;
 }
 
-static size_t crowd_limit(const char *dimension)
+size_t draft_crowd_limit(const char *dimension)
 {
 	return strcmp(dimension, "file") == 0 || strcmp(dimension, "pkg") == 0 ? FINDING_CROWD
 									       : CROWD_ELSEWHERE;
@@ -691,9 +518,9 @@ static void keep_or_fold(struct gatherer *gatherer, struct draft *draft)
 	if (fold_tree(gatherer, draft))
 		return;
 	struct crowd *crowd = crowd_of(gatherer, draft);
-	if (crowd && crowd->count > crowd_limit(crowd->dimension)) {
+	if (crowd && crowd->count > draft_crowd_limit(crowd->dimension)) {
 		crowd->count++;
-		take_in(&gatherer->drafts[crowd->first], draft);
+		draft_take_in(&gatherer->drafts[crowd->first], draft);
 		return;
 	}
 	if (gatherer->count >= FINDINGS_MAX)
@@ -705,8 +532,7 @@ static void keep_or_fold(struct gatherer *gatherer, struct draft *draft)
 	remember_root(gatherer, gatherer->count - 1);
 }
 
-/* The key without its attribute, slash included. */
-static struct slice subject_part(struct slice key)
+struct slice draft_subject(struct slice key)
 {
 	return slice_make(key.ptr, key.len - fact_attribute(key).len);
 }
@@ -721,10 +547,10 @@ static void fold_file(struct window *window)
 		    !first->missing || draft->pattern != first->pattern ||
 		    draft->finding.kind != first->finding.kind || draft->finding.kind == FINDING_LAPSED)
 			continue;
-		take_in(first, draft);
+		draft_take_in(first, draft);
 		draft->gone = true;
 		if (!first->root)
-			first->root = subject_part(slice_of(first->finding.key)).len;
+			first->root = draft_subject(slice_of(first->finding.key)).len;
 	}
 }
 
@@ -750,7 +576,7 @@ static void close_subject(struct gatherer *gatherer)
 static int visit(void *context, const struct compare_row *row, struct err *err)
 {
 	struct gatherer *gatherer = context;
-	struct slice subject = subject_part(row->key);
+	struct slice subject = draft_subject(row->key);
 	(void)err;
 
 	if (!slice_equal(buf_slice(&gatherer->window.subject), subject)) {
@@ -762,210 +588,12 @@ static int visit(void *context, const struct compare_row *row, struct err *err)
 		note_evidence(gatherer, row);
 		return 0;
 	}
-	note_gaps(gatherer, row);
+	gaps_note(gatherer, row);
 	for (size_t i = 0; i < row->excused_count; i++)
 		gatherer->needed[own_index(gatherer, row->excused_by[i])] = true;
 	if (row->state == CELL_DRIFT || row->state == CELL_MISSING)
 		draft_row(gatherer, row);
 	return 0;
-}
-
-/* --- folding at the end ----------------------------------------------------------------------- */
-
-static void fold_crowds(struct gatherer *gatherer)
-{
-	for (size_t i = 0; i < gatherer->crowd_count; i++) {
-		const struct crowd *crowd = &gatherer->crowds[i];
-		if (crowd->count <= crowd_limit(crowd->dimension))
-			continue;
-		struct draft *first = &gatherer->drafts[crowd->first];
-		if (first->gone)
-			continue;
-		for (size_t k = crowd->first + 1; k < gatherer->count; k++) {
-			struct draft *draft = &gatherer->drafts[k];
-			if (draft->gone || draft->crowd != i + 1)
-				continue;
-			take_in(first, draft);
-			draft->gone = true;
-		}
-		first->root = 0;
-		first->finding.key = arena_printf(gatherer->arena, "%s/", crowd->dimension);
-		first->sentence =
-			arena_printf(gatherer->arena, "%zu facts of %s differ alike; the first is: %s",
-				     first->finding.folded + 1, crowd->dimension, first->sentence);
-	}
-}
-
-/* Of a whole tree the value of its first fact says nothing. */
-static void say_present(struct arena *arena, struct finding *finding)
-{
-	struct finding_cell *cells = ARENA_NEW_ARRAY(arena, finding->cell_count, struct finding_cell);
-
-	for (size_t i = 0; i < finding->cell_count; i++) {
-		cells[i] = finding->cells[i];
-		if (cells[i].state == CELL_SAME || cells[i].state == CELL_DRIFT ||
-		    cells[i].state == CELL_ALLOWED)
-			cells[i].text = "present";
-	}
-	finding->cells = cells;
-}
-
-/* The trees are named by what is missing as a whole. */
-static void name_trees(struct gatherer *gatherer)
-{
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct draft *draft = &gatherer->drafts[i];
-		if (draft->gone || !draft->root || !draft->finding.folded)
-			continue;
-		const char *key = draft->finding.key;
-		/* The one function of a database is told by its name. */
-		for (size_t at = draft->root; at < draft->shared; at++)
-			if (key[at] == '/')
-				draft->root = at + 1;
-		const char *root = arena_str(gatherer->arena, slice_make(key, draft->root));
-		const char *before = words_key(gatherer->arena, key),
-			   *after = words_key(gatherer->arena, root);
-		const char *at = strstr(draft->sentence, before);
-		bool whole = draft->root < subject_part(slice_of(key)).len;
-		draft->finding.key = root;
-		if (slice_starts_with(slice_of(key), "env/") || slice_starts_with(slice_of(key), "db/") ||
-		    (slice_starts_with(slice_of(key), "file/") && whole))
-			say_present(gatherer->arena, &draft->finding);
-		if (at)
-			draft->sentence =
-				arena_printf(gatherer->arena, "%.*s%s%s", (int)(at - draft->sentence),
-					     draft->sentence, after, at + strlen(before));
-	}
-}
-
-/* Files of a package that differs are told by the finding on the package. */
-static void fold_packages(struct gatherer *gatherer)
-{
-	AUTO(map_free) struct map packages = MAP_INIT;
-
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct slice key = slice_of(gatherer->drafts[i].finding.key);
-		if (slice_is(fact_dimension(key), "pkg") && !map_get(&packages, fact_subject(key)))
-			map_put(&packages, fact_subject(key), &gatherer->drafts[i]);
-	}
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct draft *draft = &gatherer->drafts[i];
-		if (draft->by_hand || !draft->package)
-			continue;
-		struct draft *package = map_get(&packages, slice_of(draft->package));
-		if (!package)
-			continue;
-		package->finding.folded += 1 + draft->finding.folded;
-		package->finding.severity = MAX(package->finding.severity, draft->finding.severity);
-		draft->gone = true;
-	}
-}
-
-static bool is_schema(struct slice key)
-{
-	static const char *const parts[] = {"/table/",	  "/view/", "/function/", "/enum/",
-					    "/sequence/", "/type/", "/domain/"};
-
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (memmem(key.ptr, key.len, parts[i], strlen(parts[i])))
-			return true;
-	return false;
-}
-
-/* A digest over what has findings of its own says nothing more. */
-static void fold_fingerprints(struct gatherer *gatherer)
-{
-	static const char tail[] = "/fingerprint/schema";
-
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct draft *draft = &gatherer->drafts[i];
-		struct slice key = slice_of(draft->finding.key);
-		if (draft->gone || !slice_starts_with(key, "db/") || !slice_ends_with(key, tail))
-			continue;
-		key.len -= sizeof(tail) - 2;
-		for (size_t k = 0; k < gatherer->count && !draft->gone; k++) {
-			struct draft *other = &gatherer->drafts[k];
-			struct slice its = slice_of(other->finding.key);
-			if (other->gone || its.len < key.len || memcmp(its.ptr, key.ptr, key.len) != 0 ||
-			    !is_schema(its))
-				continue;
-			other->finding.folded++;
-			draft->gone = true;
-		}
-	}
-}
-
-/* "orders" of "db/main/owner/orders/role", "function f()" likewise, also of grants. */
-static struct slice owned_thing(struct slice key)
-{
-	struct slice rest = key;
-
-	slice_cut(&rest, '/');
-	slice_cut(&rest, '/');
-	struct slice kind = slice_cut(&rest, '/');
-	return slice_is(kind, "owner") || slice_is(kind, "grant") ? slice_cut(&rest, '/')
-								  : slice_make(NULL, 0);
-}
-
-/* Whether `key` is a tree "db/main/table/orders/", or "db/main/function/f()/", of that name. */
-static bool is_thing(struct slice key, struct slice name)
-{
-	struct slice rest = key;
-
-	slice_cut(&rest, '/');
-	slice_cut(&rest, '/');
-	struct slice kind = slice_cut(&rest, '/');
-	if (!rest.ptr || slice_is(kind, "owner") || slice_is(kind, "grant"))
-		return false;
-	if (name.len > kind.len && memcmp(name.ptr, kind.ptr, kind.len) == 0 && name.ptr[kind.len] == ' ')
-		name = slice_skip(name, kind.len + 1);
-	return rest.len > name.len && memcmp(rest.ptr, name.ptr, name.len) == 0 &&
-	       rest.ptr[name.len] == '/' && slice_find(slice_skip(rest, name.len + 1), '/') < 0;
-}
-
-/* What is not there belongs to nobody. */
-static void fold_owners(struct gatherer *gatherer)
-{
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct draft *draft = &gatherer->drafts[i];
-		struct slice key = slice_of(draft->finding.key), name = {0};
-		if (draft->gone || !draft->missing || !slice_starts_with(key, "db/") ||
-		    !(name = owned_thing(key)).len)
-			continue;
-		for (size_t k = 0; k < gatherer->count && !draft->gone; k++) {
-			struct draft *other = &gatherer->drafts[k];
-			if (other->gone || !other->missing || other->pattern != draft->pattern ||
-			    !slice_starts_with(slice_of(other->finding.key), "db/") ||
-			    !is_thing(slice_of(other->finding.key), name))
-				continue;
-			other->finding.folded += 1 + draft->finding.folded;
-			draft->gone = true;
-		}
-	}
-}
-
-/* A service outside cannot be configured where its variable is missing. */
-static void fold_endpoints(struct gatherer *gatherer)
-{
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct draft *draft = &gatherer->drafts[i];
-		struct slice key = slice_of(draft->finding.key);
-		if (draft->gone || !draft->missing || !slice_starts_with(key, "endpoint/"))
-			continue;
-		struct slice rest = slice_skip(key, sizeof("endpoint/") - 1), name = slice_cut(&rest, '/');
-		for (size_t k = 0; k < gatherer->count && !draft->gone; k++) {
-			struct draft *other = &gatherer->drafts[k];
-			struct slice its = slice_of(other->finding.key);
-			if (other->gone || !other->missing || !slice_starts_with(its, "env/") ||
-			    other->pattern != draft->pattern)
-				continue;
-			its = slice_skip(its, 4);
-			if (!slice_equal(slice_cut(&its, '/'), name))
-				continue;
-			other->finding.folded += 1 + draft->finding.folded;
-			draft->gone = true;
-		}
-	}
 }
 
 /* --- rules that nothing needs --------------------------------------------------------------------- */
@@ -1203,13 +831,8 @@ int findings_gather(struct arena *arena, const struct compare_input *input, stru
 		return -1;
 	out->reference = input->environments[input->reference];
 	close_subject(gatherer);
-	finish_gaps(gatherer);
-	fold_packages(gatherer);
-	fold_crowds(gatherer);
-	name_trees(gatherer);
-	fold_fingerprints(gatherer);
-	fold_endpoints(gatherer);
-	fold_owners(gatherer);
+	gaps_finish(gatherer);
+	fold_all(gatherer);
 	find_unneeded(gatherer);
 	list_excusing(gatherer);
 	finish(gatherer);
