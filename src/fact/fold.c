@@ -125,52 +125,79 @@ static void fold_fingerprints(struct gatherer *gatherer)
 	}
 }
 
-/* "orders" of "db/main/owner/orders/role", "function f()" likewise, also of grants. */
-static struct slice owned_thing(struct slice key)
-{
-	struct slice rest = key;
+/* "db/main/KIND/NAME/…", cut up; the name is what lies before the last part. */
+struct db_key {
+	struct slice database, kind, name;
+};
 
-	slice_cut(&rest, '/');
-	slice_cut(&rest, '/');
-	struct slice kind = slice_cut(&rest, '/');
-	return slice_is(kind, "owner") || slice_is(kind, "grant") ? slice_cut(&rest, '/')
-								  : slice_make(NULL, 0);
+static bool parse_db_key(const char *key, struct db_key *out)
+{
+	struct slice rest = slice_of(key);
+
+	if (!slice_is(slice_cut(&rest, '/'), "db"))
+		return false;
+	out->database = slice_cut(&rest, '/');
+	out->kind = slice_cut(&rest, '/');
+	while (rest.len && rest.ptr[rest.len - 1] != '/')
+		rest.len--;
+	out->name = slice_make(rest.ptr, rest.len ? rest.len - 1 : 0);
+	return out->name.len > 0;
 }
 
-/* Whether `key` is a tree "db/main/table/orders/", or "db/main/function/f()/", of that name. */
-static bool is_thing(struct slice key, struct slice name)
+static bool is_of_others(const struct db_key *key)
 {
-	struct slice rest = key;
+	return slice_is(key->kind, "owner") || slice_is(key->kind, "grant");
+}
 
-	slice_cut(&rest, '/');
-	slice_cut(&rest, '/');
-	struct slice kind = slice_cut(&rest, '/');
-	if (!rest.ptr || slice_is(kind, "owner") || slice_is(kind, "grant"))
-		return false;
-	if (name.len > kind.len && memcmp(name.ptr, kind.ptr, kind.len) == 0 && name.ptr[kind.len] == ' ')
-		name = slice_skip(name, kind.len + 1);
-	return rest.len > name.len && memcmp(rest.ptr, name.ptr, name.len) == 0 &&
-	       rest.ptr[name.len] == '/' && slice_find(slice_skip(rest, name.len + 1), '/') < 0;
+/* As owners and grants call it: "main/orders", "main/function f()". */
+static const char *thing_name(struct arena *arena, const struct db_key *key, bool with_kind)
+{
+	return with_kind ? arena_printf(arena, "%.*s/%.*s %.*s", SLICE_ARG(key->database),
+					SLICE_ARG(key->kind), SLICE_ARG(key->name))
+			 : arena_printf(arena, "%.*s/%.*s", SLICE_ARG(key->database), SLICE_ARG(key->name));
+}
+
+/* The name of what an owner or a grant is about; the role stands behind that of a grant. */
+static const char *owned_name(struct arena *arena, const struct db_key *key)
+{
+	struct slice name = key->name;
+
+	if (slice_is(key->kind, "grant")) {
+		while (name.len && name.ptr[name.len - 1] != '/')
+			name.len--;
+		name.len -= name.len > 0;
+	}
+	return arena_printf(arena, "%.*s/%.*s", SLICE_ARG(key->database), SLICE_ARG(name));
 }
 
 /* What is not there belongs to nobody. */
 static void fold_owners(struct gatherer *gatherer)
 {
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	AUTO(map_free) struct map things = MAP_INIT;
+	struct db_key key;
+
 	for (size_t i = 0; i < gatherer->count; i++) {
 		struct draft *draft = &gatherer->drafts[i];
-		struct slice key = slice_of(draft->finding.key), name = {0};
-		if (draft->gone || !draft->missing || !slice_starts_with(key, "db/") ||
-		    !(name = owned_thing(key)).len)
+		if (draft->gone || !draft->missing || !parse_db_key(draft->finding.key, &key) ||
+		    is_of_others(&key))
 			continue;
-		for (size_t k = 0; k < gatherer->count && !draft->gone; k++) {
-			struct draft *other = &gatherer->drafts[k];
-			if (other->gone || !other->missing || other->pattern != draft->pattern ||
-			    !slice_starts_with(slice_of(other->finding.key), "db/") ||
-			    !is_thing(slice_of(other->finding.key), name))
-				continue;
-			other->finding.folded += 1 + draft->finding.folded;
-			draft->gone = true;
+		for (int with_kind = 0; with_kind < 2; with_kind++) {
+			struct slice name = slice_of(thing_name(&arena, &key, with_kind));
+			if (!map_get(&things, name))
+				map_put(&things, name, draft);
 		}
+	}
+	for (size_t i = 0; i < gatherer->count; i++) {
+		struct draft *draft = &gatherer->drafts[i];
+		if (draft->gone || !draft->missing || !parse_db_key(draft->finding.key, &key) ||
+		    !is_of_others(&key))
+			continue;
+		struct draft *thing = map_get(&things, slice_of(owned_name(&arena, &key)));
+		if (!thing || thing->pattern != draft->pattern)
+			continue;
+		thing->finding.folded += 1 + draft->finding.folded;
+		draft->gone = true;
 	}
 }
 
