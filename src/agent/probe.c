@@ -9,8 +9,8 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
 
 struct telling {
 	struct session *session;
@@ -105,6 +105,16 @@ static int read_choice(struct arena *arena, const struct record *record, const b
 	return 0;
 }
 
+/* Whether releases go below it, so that itself it is none. */
+static bool holds_releases(const struct place *place)
+{
+	struct stat st;
+
+	return place->private_fd >= 0 ||
+	       (fstatat(place->dir_fd, "releases", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+		fstatat(place->dir_fd, "shared", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode));
+}
+
 /* The folder the application runs from: what `current` shows, else the place itself. */
 static void find_live(const struct place *place, struct arena *arena, struct probe_request *request)
 {
@@ -120,7 +130,7 @@ static void find_live(const struct place *place, struct arena *arena, struct pro
 	if (real)
 		request->live = arena_strdup(arena, real);
 	free(real);
-	if (request->live)
+	if (request->live || holds_releases(place))
 		return;
 	close_fd(&request->live_fd);
 	request->live_fd = fcntl(place->dir_fd, F_DUPFD_CLOEXEC, 3);

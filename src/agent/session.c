@@ -251,6 +251,7 @@ static int send_hello(struct session *session, struct err *err)
 	record_put_u64(&text, "foreign", live.foreign);
 	record_put_str(&text, "shows", live.target);
 	record_put_u64(&text, "fresh", session->place.private_fd < 0);
+	record_put_u64(&text, "missing", session->place.dir_fd < 0);
 	record_put_str(&text, "path", session->place.path);
 	record_put_str(&text, "user", user ? user : uid);
 	record_put_str(&text, "uid", uid);

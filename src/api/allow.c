@@ -84,7 +84,9 @@ static int run_add(struct engine *engine, const json_t *in, json_t **out, struct
 			return err_hint(err, "a fact is written as in `lockstep facts ENV`, such as "
 					     "hw/memory/total; * stands for anything");
 		}
-		allow.rule.fact = finding.key;
+		/* All of a tree. */
+		allow.rule.fact = arena_printf(&engine->arena, "%s%s", finding.key,
+					       slice_ends_with(slice_of(finding.key), "/") ? "*" : "");
 	}
 	size_t count = json_array_size(environments);
 	const char **names = ARENA_NEW_ARRAY(&engine->arena, count, const char *);

@@ -134,6 +134,8 @@ static const char *name_of(struct arena *arena, struct slice dimension, struct s
 {
 	static const char *const silent[] = {"value", "content", "digest", "version", NULL};
 
+	if (slice_is(dimension, "file") && slice_is(subject, "."))
+		subject = SLICE("release");
 	*area_out = arena_str(arena, dimension);
 	if (slice_is(dimension, "runtime") && subject.len)
 		return runtime_name(arena, subject, attribute, area_out);
@@ -399,6 +401,17 @@ void parity_view_open(struct arena *arena, const json_t *result, struct parity_v
 	out->environments = ARENA_NEW_ARRAY(arena, cap, const char *);
 	out->labels = ARENA_NEW_ARRAY(arena, cap, const char *);
 	out->server_counts = ARENA_NEW_ARRAY(arena, cap, size_t);
+	/* Three sides of one environment read best in the order things happen. */
+	if (strcmp(str(result, "kind"), "drift") == 0)
+		json_array_foreach(out->findings, index, item)
+			json_array_foreach(json_object_get(item, "cells"), c, cell)
+				if (strcmp(str(cell, "environment"), "declared") == 0)
+					add_environment(out, cap, "declared");
+	if (strcmp(str(result, "kind"), "drift") == 0)
+		json_array_foreach(out->findings, index, item)
+			json_array_foreach(json_object_get(item, "cells"), c, cell)
+				if (strcmp(str(cell, "environment"), "deployed") == 0)
+					add_environment(out, cap, "deployed");
 	json_array_foreach(environments, index, item)
 	{
 		add_environment(out, cap, str(item, "name"));
@@ -422,6 +435,25 @@ void parity_view_open(struct arena *arena, const json_t *result, struct parity_v
 	gather_new(out);
 }
 
+/* Environments of which at least one server was seen, now or earlier. */
+static size_t seen_count(const struct parity_view *view)
+{
+	size_t index, s, count = 0;
+	json_t *environment, *server;
+
+	/* Of drift one environment is held against what was deployed to it. */
+	if (strcmp(str(view->result, "kind"), "drift") == 0)
+		count = 1;
+	json_array_foreach(json_object_get(view->result, "environments"), index, environment)
+	{
+		bool seen = false;
+		json_array_foreach(json_object_get(environment, "servers"), s, server)
+			seen = seen || flag(server, "reachable") || flag(server, "stale");
+		count += seen;
+	}
+	return count;
+}
+
 static void put_plural(struct buf *out, int64_t count, const char *one, const char *many)
 {
 	text_put_count(out, count);
@@ -434,7 +466,7 @@ void parity_put_totals(const struct parity_view *view, struct buf *out)
 	int64_t not_checked = num(totals, "not_checked"),
 		broken = num(totals, "drift") + num(totals, "missing");
 
-	if (num(totals, "rows") == 0 && view->differences == 0) {
+	if (view->differences == 0 && (num(totals, "rows") == 0 || seen_count(view) < 2)) {
 		buf_puts(out, "nothing could be compared");
 	} else if (view->differences == 0) {
 		buf_puts(out, "no differences in ");

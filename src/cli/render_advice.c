@@ -203,7 +203,14 @@ void render_accept(struct page *page)
 {
 	const char *patch = str(page->result, "patch");
 
-	buf_puts(page->out, *patch ? patch : str(page->result, "rule"));
+	/* A server's file may hold what a terminal obeys. */
+	struct slice rest = slice_of(*patch ? patch : str(page->result, "rule"));
+	while (page->stdout_tty && rest.len) {
+		struct slice line = slice_cut(&rest, '\n');
+		buf_put_visible(page->out, line);
+		buf_putc(page->out, '\n');
+	}
+	buf_put_slice(page->out, rest);
 	if (page->stdout_tty || !*patch) {
 		buf_puts(page->out, "# ");
 		plain(page, str(page->result, "how"));

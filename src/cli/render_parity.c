@@ -16,13 +16,14 @@ enum {
 	SENTENCE_MIN = 28, /* narrower than that it goes below its line */
 	FIRST = 10,	   /* findings told with rank and advice */
 	APPEARED_MAX = 50,
+	ID_SHOWN = 6, /* of twelve digits: enough to name it by */
 };
 
 struct table {
 	struct page *page;
 	const struct parity_view *view;
 	bool numbered;
-	size_t number, severity, area, name; /* widths; 0: that column is not there */
+	size_t number, id, severity, area, name; /* widths; 0: that column is not there */
 	size_t *cells;			     /* one an environment */
 	size_t sentence;		     /* width; 0: below its line */
 	bool stacked;			     /* too narrow for columns */
@@ -102,8 +103,8 @@ static size_t columns_of(size_t width)
 
 static size_t fixed_width(const struct table *table)
 {
-	size_t sum = columns_of(table->number) + columns_of(table->severity) + columns_of(table->area) +
-		     columns_of(table->name);
+	size_t sum = columns_of(table->number) + columns_of(table->id) + columns_of(table->severity) +
+		     columns_of(table->area) + columns_of(table->name);
 
 	for (size_t i = 0; i < table->view->environment_count; i++)
 		sum += columns_of(table->cells[i]);
@@ -125,6 +126,23 @@ static bool squeeze(struct table *table, size_t columns)
 	return true;
 }
 
+/* Told as a whole: how many facts that are is no news. */
+static bool is_tree(const json_t *finding)
+{
+	return *str(finding, "subject") && slice_ends_with(slice_of(str(finding, "key")), "/");
+}
+
+static bool stands_in_a_cell(const json_t *finding, struct slice cause)
+{
+	size_t index;
+	json_t *cell;
+
+	json_array_foreach(json_object_get(finding, "cells"), index, cell)
+		if (*str(cell, "text") && slice_starts_with(cause, str(cell, "text")))
+			return true;
+	return false;
+}
+
 /* What the values beside it do not say: who lacks it, who edited it. */
 static void put_remark(const struct table *table, const json_t *finding, struct buf *line)
 {
@@ -144,9 +162,11 @@ static void put_remark(const struct table *table, const json_t *finding, struct 
 	if (lack)
 		buf_puts(line, lack > 1 ? " lack it" : " lacks it");
 	cause = slice_cut(&cause, ';');
-	if (cause.len && !slice_starts_with(cause, "changed "))
+	/* When a package came to the other side is no news here. */
+	if (cause.len && !slice_starts_with(cause, "changed ") &&
+	    !(lack && strcmp(str(finding, "dimension"), "pkg") == 0) && !stands_in_a_cell(finding, cause))
 		buf_printf(line, "%s%.*s", line->len ? "; " : "", SLICE_ARG(cause));
-	if (num(finding, "folded")) {
+	if (num(finding, "folded") && !is_tree(finding)) {
 		buf_puts(line, line->len ? "; " : "");
 		text_put_count(line, num(finding, "folded"));
 		buf_puts(line, " more with it");
@@ -170,8 +190,8 @@ static const char *sentence_of(const struct table *table, const json_t *finding)
 		return arena_str(table->view->arena, buf_slice(&line));
 	}
 	const char *kind = table->numbered ? parity_kind_words(table->view, finding) : "";
-	const char *cause = str(finding, "cause");
-	int64_t folded = num(finding, "folded");
+	const char *cause = strstr(str(finding, "text"), str(finding, "cause")) ? "" : str(finding, "cause");
+	int64_t folded = is_tree(finding) ? 0 : num(finding, "folded");
 
 	buf_puts(&line, kind);
 	if (parity_is_new(table->view, finding))
@@ -212,8 +232,10 @@ static void measure(struct table *table, const json_t *findings)
 				widen(&table->cells[i], text, CELL_MAX);
 		}
 	}
-	if (table->numbered)
+	if (table->numbered) {
 		table->number = json_array_size(findings) >= 100 ? 5 : 3;
+		table->id = ID_SHOWN;
+	}
 	if (!columns) {
 		table->sentence = SIZE_MAX;
 		return;
@@ -229,7 +251,7 @@ static void measure(struct table *table, const json_t *findings)
 
 static size_t indent_of(const struct table *table)
 {
-	return table->stacked ? 2 : columns_of(table->number) + 4;
+	return table->stacked ? 2 : columns_of(table->number) + columns_of(table->id) + 4;
 }
 
 static void put_line_below(struct table *table, enum style style, const char *word, const char *text)
@@ -297,6 +319,12 @@ static void put_cell(struct table *table, const json_t *finding, size_t environm
 		   table->cells[environment], false);
 }
 
+/* What `accept`, `revert` and `allow add` take. */
+static const char *short_id(const struct table *table, const json_t *finding)
+{
+	return arena_printf(table->view->arena, "%.*s", (int)ID_SHOWN, str(finding, "id"));
+}
+
 static void put_stacked(struct table *table, const json_t *finding, size_t number, const char *area,
 			const char *name)
 {
@@ -318,6 +346,8 @@ static void put_stacked(struct table *table, const json_t *finding, size_t numbe
 	text_put_wrapped(table->page->out, name, behind(table, taken), taken);
 	end(table, STYLE_BOLD);
 	end_line(table);
+	if (table->id)
+		put_line_below(table, STYLE_DIM, "id", short_id(table, finding));
 	for (size_t i = 0; i < table->view->environment_count; i++)
 		widen(&label, table->view->labels[i], columns / 2);
 	for (size_t i = 0; i < table->view->environment_count; i++) {
@@ -348,6 +378,7 @@ static void put_finding(struct table *table, const json_t *finding, size_t numbe
 			char shown[32];
 			snprintf(shown, sizeof(shown), "%zu", number);
 			put_column(table, STYLE_BOLD, shown, table->number, false);
+			put_column(table, STYLE_DIM, short_id(table, finding), table->id, false);
 		}
 		put_column(table, severity_style(severity), severity, table->severity, false);
 		put_column(table, STYLE_PLAIN, area, table->area, false);
@@ -386,6 +417,7 @@ static void put_heading(struct table *table)
 		return;
 	put_spaces(table, fixed_width(&(struct table){.view = &(struct parity_view){0},
 						      .number = table->number,
+						      .id = table->id,
 						      .severity = table->severity,
 						      .area = table->area,
 						      .name = table->name}));

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "engine/parity_result.h"
 #include "model/deployment.h"
+#include "model/parity_finding.h"
 #include "model/parity_run.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct practice_view {
 	const char *dir;		    /* of the repository; NULL */
 	struct deployment_list deployments; /* of `last`, newest first */
 	struct parity_run_list runs;
+	struct parity_finding_list findings; /* those still there */
 };
 
 enum practice_state { PRACTICE_GOOD = 1, PRACTICE_BAD, PRACTICE_UNKNOWN, PRACTICE_NOT_NEEDED };
@@ -184,6 +186,30 @@ static enum practice_state compared(const struct practice_view *view, const char
 	return view->project->environments.count < 2 ? PRACTICE_NOT_NEEDED : PRACTICE_BAD;
 }
 
+/* By what was found and not put right. */
+static enum practice_state alike(const struct practice_view *view, const char **seen_out)
+{
+	const struct parity_finding *worst = NULL;
+	size_t serious = 0;
+
+	for (size_t i = 0; i < view->findings.count; i++) {
+		const struct parity_finding *finding = &view->findings.items[i];
+		if (finding->severity < SEVERITY_HIGH || strncmp(finding->scope, "drift ", 6) == 0)
+			continue;
+		serious++;
+		if (!worst || finding->severity > worst->severity)
+			worst = finding;
+	}
+	if (view->project->environments.count < 2 || view->runs.count == 0) {
+		*seen_out = "from this machine nobody looked yet";
+		return view->project->environments.count < 2 ? PRACTICE_NOT_NEEDED : PRACTICE_UNKNOWN;
+	}
+	*seen_out = worst ? arena_printf(&view->engine->arena, "%zu serious difference%s, such as: %s",
+					 serious, serious == 1 ? "" : "s", worst->text)
+			  : "no serious difference was found lately";
+	return worst ? PRACTICE_BAD : PRACTICE_GOOD;
+}
+
 static enum practice_state gated(const struct practice_view *view, const char **seen_out)
 {
 	bool gate = view->last->require.parity_with.node != NULL;
@@ -239,9 +265,11 @@ static const struct practice practices[] = {
 	 "what is done by hand is done a little differently each time", "lockstep init", automated},
 	{"staged", "an environment to try a release in before production",
 	 "production is the first place it runs",
-	 "lockstep help init   # add a staging environment to lockstep.yml", staged},
+	 "lockstep config reference   # add one under `environments` that production is promoted from", staged},
 	{"promoted", "one build carried from environment to environment", "what was tested is not what runs",
 	 "lockstep config show %s   # add `promote_from` to it", promoted},
+	{"alike", "environments of one shape", "what passes before production says little of production",
+	 "lockstep parity", alike},
 	{"secrets", "no secret in the repository",
 	 "everybody with the code has the keys, in every clone for ever", "lockstep config import %s .env",
 	 secrets_kept_out},
@@ -283,7 +311,9 @@ static int look(struct engine *engine, struct practice_view *view, struct err *e
 	return deployment_list(engine->home.db, &engine->arena, engine->project->name, view->last->name,
 			       &page, &view->deployments, err) ||
 			       parity_run_list(engine->home.db, &engine->arena, engine->project->name, &page,
-					       &view->runs, err)
+					       &view->runs, err) ||
+			       parity_finding_list(engine->home.db, &engine->arena, engine->project->name,
+						   NULL, &view->findings, err)
 		       ? -1
 		       : 0;
 }

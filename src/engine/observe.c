@@ -408,7 +408,13 @@ static int observe_release(struct run *run, struct subject *subject, struct err 
 int manifest_facts(const struct manifest *manifest, struct fact_list *list, struct err *err)
 {
 	AUTO(buf_free) struct buf key = BUF_INIT(FACT_KEY_MAX);
+	const struct fact put_by = {.key = SLICE("file/./put_by"),
+				    .value = SLICE("lockstep"),
+				    .kind = FACT_TEXT,
+				    .evidence = true};
 
+	if (fact_add_fact(list, &put_by, err))
+		return -1;
 	for (size_t i = 0; i < manifest->count; i++) {
 		const struct entry *entry = &manifest->entries[i];
 		char mode[8];
@@ -568,10 +574,17 @@ static int ask_servers(struct run *run, struct err *err)
 			const struct link_results *results =
 				asks && !failure ? fleet_results(fleet, count) : NULL;
 			item->taken_ms = clock_wall_ms();
-			if (asks && fleet_state(fleet, count))
-				note_applied(arena, item, fleet_state(fleet, count));
+			const struct server_state *state = asks ? fleet_state(fleet, count) : NULL;
+			if (state)
+				note_applied(arena, item, state);
 			if (failure)
 				item->why = arena_strdup(arena, failure->text);
+			/* A slip of the pen must not look like two places that are the same. */
+			if (!failure && state && state->hello.missing && !subject->environment) {
+				err_set(err, ERR_NOT_FOUND, "%s: there is no such folder", item->label);
+				return err_hint(err, "a path without a / at its beginning is below the home "
+						     "folder of the user who logs in");
+			}
 			if (merge_item(run, subject, item, results ? results->probe.fd : -1, err))
 				return -1;
 		}

@@ -4,6 +4,7 @@
 #include "engine/parity_history.h"
 #include "engine/parity_matrix.h"
 #include "engine/parity_pending.h"
+#include "engine/parity_renames.h"
 #include "engine/parity_result.h"
 
 /* --- all rows ------------------------------------------------------------ */
@@ -85,6 +86,7 @@ static int compare(struct engine *engine, const struct parity_request *request, 
 	if (matrix_open(engine, request, &matrix, err) ||
 	    findings_gather(&engine->arena, &matrix.input, &findings, err))
 		return -1;
+	parity_renames(engine, &matrix, &findings);
 	if (engine->project && parity_history_keep(engine, kind, subjects_text(engine, request), request,
 						   &matrix.seen, &findings, &run, err))
 		return -1;
@@ -177,7 +179,16 @@ static bool comes_with_deployment(const struct environment *environment, const s
 	/* It is the reference: what it lacks of the schema its migrations bring. */
 	if (slice_is(dimension, "db"))
 		return finding->direction == FINDING_REFERENCE_LACKS;
-	return matrix_is_released_file(key);
+	return matrix_comes_with_release(key);
+}
+
+/* "staging is small (ops, lockstep.yml:41)" */
+static const char *exception_text(struct arena *arena, const struct rule *rule)
+{
+	return arena_printf(arena, "%s (%s%s%s)",
+			    rule->reason && *rule->reason ? rule->reason : "no reason given",
+			    rule->owner ? rule->owner : "", rule->owner && rule->where ? ", " : "",
+			    rule->where ? rule->where : "");
 }
 
 int parity_between(struct engine *engine, const struct environment *environment, const char *with,
@@ -197,7 +208,8 @@ int parity_between(struct engine *engine, const struct environment *environment,
 				&matrix.seen, &findings, &run, err))
 		return -1;
 	*out = (struct parity_evidence){
-		.findings = ARENA_NEW_ARRAY(arena, findings.count, struct gate_finding),
+		.findings =
+			ARENA_NEW_ARRAY(arena, findings.count + findings.excusing_count, struct gate_finding),
 		.gaps = ARENA_NEW_ARRAY(arena, findings.gap_count, struct gate_gap),
 		.coverage = compare_coverage(&findings.totals),
 		.checked_ms = clock_wall_ms(),
@@ -211,6 +223,17 @@ int parity_between(struct engine *engine, const struct environment *environment,
 			.key = finding->key,
 			.text = finding->text,
 			.severity = finding->severity,
+		};
+	}
+	for (size_t i = 0; i < findings.excusing_count; i++) {
+		const struct rule *rule = findings.excusing[i];
+		out->findings[out->finding_count++] = (struct gate_finding){
+			.id = "rule",
+			.key = arena_strdup(arena, rule->fact),
+			.text = "",
+			.severity = rule->severity ? rule->severity : SEVERITY_LOW,
+			.allowed_by = exception_text(arena, rule),
+			.until_ms = rule->until_ms,
 		};
 	}
 	for (size_t i = 0; i < findings.gap_count; i++)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { DIFF_TIMEOUT_MS = 30000, DIFF_MAX = 4 << 20, PATH_MAX_BYTES = 4096 };
+enum { DIFF_TIMEOUT_MS = 30000, DIFF_MAX = 4 << 20, PATH_MAX_BYTES = 4096, PATCH_FILES_MAX = 50 };
 
 /* A finding and where it was. */
 struct subject {
@@ -153,10 +153,10 @@ static int run_diff(const char *dir, struct buf *out, struct err *err)
 	return status > 1 ? err_set(err, ERR_INTERNAL, "git diff ended with status %d", status) : 0;
 }
 
-static int released_content(struct engine *engine, const struct subject *subject, struct slice path,
-			    struct slice *out, struct err *err)
+/* What was deployed to a server: the manifest of its live release. */
+static int released(struct engine *engine, const struct subject *subject, struct manifest *out,
+		    struct err *err)
 {
-	struct manifest manifest;
 	struct seen_place seen;
 	struct digest release;
 	bool found = false;
@@ -169,13 +169,7 @@ static int released_content(struct engine *engine, const struct subject *subject
 		err_set(err, ERR_NOT_FOUND, "this machine does not know what is live there");
 		return err_hint(err, "`lockstep status` looks");
 	}
-	if (store_load_manifest(engine->store, &release, &engine->arena, &manifest, err))
-		return -1;
-	const struct entry *entry = manifest_find(&manifest, path);
-	*out = (struct slice){"", 0};
-	return entry ? store_load_object(engine->store, &entry->digest, READ_FILE_MAX, &engine->arena, out,
-					 err)
-		     : 0;
+	return store_load_manifest(engine->store, &release, &engine->arena, out, err);
 }
 
 /* The path was said by a server, and files are written under that name here. */
@@ -189,44 +183,132 @@ static bool is_clean(const char *path)
 	return strlen(path) < PATH_MAX_BYTES - 8;
 }
 
-static int make_patch(struct engine *engine, const struct subject *subject, const char *path,
-		      struct buf *patch, struct err *err)
+/* Files a patch is about. */
+struct paths {
+	const char *items[PATCH_FILES_MAX];
+	size_t count;
+};
+
+static int add_path(struct engine *engine, struct paths *paths, struct slice path, struct err *err)
 {
-	char dir[] = "/tmp/lockstep-accept-XXXXXX";
-	struct buf now = BUF_INIT(READ_FILE_MAX);
+	for (size_t i = 0; i < paths->count; i++)
+		if (slice_is(path, paths->items[i]))
+			return 0;
+	if (paths->count == PATCH_FILES_MAX)
+		return err_set(err, ERR_USER, "more than %d files were changed: commit them by hand",
+			       PATCH_FILES_MAX);
+	paths->items[paths->count++] = arena_str(&engine->arena, path);
+	return 0;
+}
+
+/* Below "file/public/": what the server has there, and what was deployed there. */
+static int list_tree(struct engine *engine, const struct subject *subject, const char *tree,
+		     const struct manifest *manifest, struct paths *out, struct err *err)
+{
+	AUTO(json_free) json_t *result = NULL;
+	static const char *const only[] = {"file"};
+	const char *label = server_label(&engine->arena, subject->server), *its, *key;
+	const struct parity_request request = {
+		.subjects = &subject->environment->name, .count = 1, .only = only, .only_count = 1};
+	json_t *server, *fact;
+	size_t i, k;
+
+	if (parity_facts(engine, &request, &result, err))
+		return -1;
+	json_array_foreach(json_object_get(result, "servers"), i, server)
+	{
+		if (!json_get_str(server, "server", &its) || strcmp(its, label) != 0)
+			continue;
+		json_array_foreach(
+			json_object_get(server, "facts"), k,
+			fact) if (json_get_str(fact, "key", &key) && slice_starts_with(slice_of(key), tree) &&
+				  slice_is(fact_attribute(slice_of(key)), "content") &&
+				  add_path(engine, out, fact_subject(slice_of(key)), err)) return -1;
+	}
+	struct slice below = slice_of(tree + strlen("file/"));
+	for (i = 0; i < manifest->count; i++) {
+		const struct entry *entry = &manifest->entries[i];
+		bool inside = entry->path.len >= below.len
+				      ? memcmp(entry->path.ptr, below.ptr, below.len) == 0
+				      : entry->path.len + 1 == below.len &&
+						memcmp(entry->path.ptr, below.ptr, entry->path.len) == 0;
+		if (entry->type == ENTRY_FILE && inside && add_path(engine, out, entry->path, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Both sides of one file, below a/ and b/. */
+static int write_sides(struct engine *engine, const struct subject *subject, const struct manifest *manifest,
+		       const char *path, bool may_be_gone, int dir_fd, struct err *err)
+{
 	const struct place_address address = server_address(subject->server);
+	const struct entry *entry = manifest_find(manifest, slice_of(path));
+	AUTO(buf_free) struct buf now = BUF_INIT(READ_FILE_MAX);
 	const char *found = NULL;
 	struct slice before;
-	AUTO(close_fd) int dir_fd = -1;
 
 	if (!is_clean(path))
-		return err_set(err, ERR_USER, "this is no path a release can have");
-	if (released_content(engine, subject, slice_of(path), &before, err) || !mkdtemp(dir))
-		return err->code ? -1 : err_errno(err, "%s", dir);
-	int result = dir_open_at(AT_FDCWD, dir, &dir_fd, err);
-	if (result == 0)
-		result = target_read_file(&engine->arena, &address, path, &found, &now, err);
-	if (result == 0)
-		result = before.len || !found ? write_below(dir_fd, "a", path, before, err)
-					      : dir_make_at(dir_fd, "a", 0700, err);
-	if (result == 0)
-		result = found ? write_below(dir_fd, "b", path, buf_slice(&now), err)
-			       : dir_make_at(dir_fd, "b", 0700, err);
+		return err_set(err, ERR_USER, "%s: this is no path a release can have", path);
+	if (target_read_file(&engine->arena, &address, path, &found, &now, err))
+		return -1;
+	/* A file that was seen and cannot be found is no reason to delete it everywhere. */
+	if (!found && !may_be_gone)
+		return err_set(err, ERR_CONFLICT,
+			       "%s was seen on the server, and is not there now: look again", path);
+	if (entry &&
+	    (store_load_object(engine->store, &entry->digest, READ_FILE_MAX, &engine->arena, &before, err) ||
+	     write_below(dir_fd, "a", path, before, err)))
+		return -1;
+	return found ? write_below(dir_fd, "b", path, buf_slice(&now), err) : 0;
+}
+
+/* Whether the server lacks it. */
+static bool is_gone(const struct subject *subject)
+{
+	AUTO(json_free) json_t *cells = NULL;
+	const char *environment, *state;
+	struct err none = ERR_INIT;
+	json_t *cell;
+	size_t i;
+
+	if (json_parse(slice_of(subject->row.cells), "a finding", 1 << 20, &cells, &none))
+		return false;
+	json_array_foreach(cells, i, cell) if (json_get_str(cell, "environment", &environment) &&
+					       json_get_str(cell, "state", &state) &&
+					       strcmp(environment, subject->environment->name) == 0 &&
+					       strcmp(state, "missing") == 0) return true;
+	return false;
+}
+
+static int make_patch(struct engine *engine, const struct subject *subject, struct buf *patch,
+		      struct err *err)
+{
+	struct slice key = slice_of(subject->row.key);
+	char dir[] = "/tmp/lockstep-accept-XXXXXX";
+	AUTO(close_fd) int dir_fd = -1;
+	struct paths paths = {0};
+	struct manifest manifest;
+	bool gone = is_gone(subject);
+
+	if (released(engine, subject, &manifest, err) ||
+	    (slice_ends_with(key, "/") ? list_tree(engine, subject, subject->row.key, &manifest, &paths, err)
+				       : add_path(engine, &paths, fact_subject(key), err)))
+		return -1;
+	if (!mkdtemp(dir))
+		return err_errno(err, "%s", dir);
+	int result = dir_open_at(AT_FDCWD, dir, &dir_fd, err) || dir_make_at(dir_fd, "a", 0700, err) ||
+				     dir_make_at(dir_fd, "b", 0700, err)
+			     ? -1
+			     : 0;
+	for (size_t i = 0; i < paths.count && result == 0; i++)
+		result = write_sides(engine, subject, &manifest, paths.items[i], gone, dir_fd, err);
 	if (result == 0)
 		result = run_diff(dir, patch, err);
 	struct err left = ERR_INIT;
 	if (tree_remove_at(AT_FDCWD, dir, &left))
 		event_note(&engine->events, "warn", "%s", left.text);
-	buf_free(&now);
 	return result;
-}
-
-static bool is_rendered(const struct environment *environment, const char *path)
-{
-	for (size_t i = 0; i < environment->files.count; i++)
-		if (environment->files.items[i].path && strcmp(environment->files.items[i].path, path) == 0)
-			return true;
-	return false;
 }
 
 static void put_quoted(struct buf *out, const char *text)
@@ -237,13 +319,29 @@ static void put_quoted(struct buf *out, const char *text)
 }
 
 /* What differs on purpose is said by a rule. */
-static void put_rule(const struct engine *engine, const struct parity_finding *row, struct buf *out)
+static void put_rule(struct engine *engine, const struct parity_finding *row, struct buf *out)
 {
 	buf_puts(out, "parity:\n  allow:\n    - fact: ");
-	put_quoted(out, row->key);
+	put_quoted(out, slice_ends_with(slice_of(row->key), "/")
+				? arena_printf(&engine->arena, "%s*", row->key)
+				: row->key);
 	buf_puts(out, "\n      ignore: true\n      owner: ");
 	put_quoted(out, engine->who);
 	buf_puts(out, "\n      reason: \"\"   # why it may differ\n      # until: 2027-01-31\n");
+}
+
+/* What it says comes from values, which a patch of the file would not change. */
+static int refuse_config_file(const struct environment *environment, struct slice path, struct err *err)
+{
+	const char *from = NULL;
+
+	for (size_t i = 0; i < environment->files.count; i++)
+		if (environment->files.items[i].path && slice_is(path, environment->files.items[i].path))
+			from = environment->files.items[i].from;
+	err_set(err, ERR_USER, "%.*s is written by the deployment from %s", SLICE_ARG(path),
+		from ? from : "the values of the environment");
+	return err_hint(err, "say it there, or in the values (`lockstep config explain %s NAME`), and deploy",
+			environment->name);
 }
 
 int parity_accept(struct engine *engine, const char *finding, json_t **out, struct err *err)
@@ -254,21 +352,24 @@ int parity_accept(struct engine *engine, const char *finding, json_t **out, stru
 	if (find(engine, finding, &subject, err))
 		return -1;
 	struct slice key = slice_of(subject.row.key), attribute = fact_attribute(key);
-	const char *path = arena_str(&engine->arena, fact_subject(key));
-	bool content = slice_is(fact_dimension(key), "file") && slice_is(attribute, "content");
+	bool content = slice_is(fact_dimension(key), "file") &&
+		       (slice_is(attribute, "content") || slice_ends_with(key, "/"));
 	const char *kind = "rule", *how;
 
 	if (subject.row.kind == FINDING_NOT_DEPLOYED) {
 		return err_set(err, ERR_USER, "%s says it already: it waits to be deployed to %s",
 			       PROJECT_FILE, subject.environment ? subject.environment->name : "it");
 	} else if (content && subject.server && subject.row.kind == FINDING_HAND_CHANGE &&
-		   !is_rendered(subject.environment, path)) {
-		if (make_patch(engine, &subject, path, &text, err))
-			return err_wrap(err, "%s", path);
+		   !environment_renders(subject.environment, fact_subject(key))) {
+		if (make_patch(engine, &subject, &text, err))
+			return -1;
 		kind = "patch";
 		how = text.len ? "apply it with `git apply`, commit, and deploy: then every environment says "
 				 "it"
 			       : "the server shows what was released again: there is nothing to accept";
+	} else if (content && subject.environment &&
+		   environment_renders(subject.environment, fact_subject(key))) {
+		return refuse_config_file(subject.environment, fact_subject(key), err);
 	} else if (slice_is(fact_dimension(key), "env")) {
 		struct slice name = fact_subject(key);
 		buf_printf(&text,

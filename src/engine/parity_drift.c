@@ -3,12 +3,14 @@
  * something waits to be deployed. */
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/map.h"
 #include "engine/configuration.h"
 #include "engine/parity.h"
 #include "engine/parity_history.h"
 #include "engine/parity_result.h"
 #include "engine/parity_rules.h"
 #include "engine/snapshot_file.h"
+#include "probe/probe.h"
 
 #include <stdlib.h>
 
@@ -22,10 +24,16 @@ struct drift {
 	struct findings all;
 	size_t cap;
 	int64_t now_ms;
+	/* Of the server that is looked at. */
+	bool tells_edits;    /* its agent knows what lockstep put there */
+	bool knows_rendered; /* `rendered` are its config files, by path; else only what may be one is known
+			      */
+	struct map rendered;
 };
 
 static void drift_close(struct drift *drift)
 {
+	map_free(&drift->rendered);
 	parity_rules_close(&drift->rules);
 	observation_close(&drift->seen);
 }
@@ -67,6 +75,8 @@ struct sides {
 	enum finding_kind kind;
 	const char *server; /* label */
 	const char *cause;  /* for those without one; "" */
+	/* Whatever `kind` says, what the server calls edited was changed there. */
+	bool by_hand_where_edited;
 };
 
 static void copy_gaps(struct drift *drift, const struct findings *from, const char *server)
@@ -82,6 +92,16 @@ static void copy_gaps(struct drift *drift, const struct findings *from, const ch
 		gaps[drift->all.gap_count++].server = server;
 	}
 	drift->all.gaps = gaps;
+}
+
+/* A config file that a deployment wrote, and that is declared no more. */
+static bool is_left_over(const struct drift *drift, const struct sides *sides, const struct finding *finding)
+{
+	struct slice key = slice_of(finding->key);
+
+	return drift->tells_edits && sides->kind == FINDING_HAND_CHANGE && !*finding->cause &&
+	       finding->direction == FINDING_REFERENCE_LACKS && slice_is(fact_dimension(key), "file") &&
+	       (slice_ends_with(key, "/") || slice_is(fact_attribute(key), "content"));
 }
 
 static int compare_sides(struct drift *drift, const struct sides *sides, struct err *err)
@@ -104,6 +124,7 @@ static int compare_sides(struct drift *drift, const struct sides *sides, struct 
 		.column_count = 2,
 		.rules = drift->rules.book,
 		.partial = true,
+		.sides = true,
 		.now_ms = drift->now_ms,
 		.wanted = sides->wanted,
 		.context = drift,
@@ -120,7 +141,9 @@ static int compare_sides(struct drift *drift, const struct sides *sides, struct 
 		if (found.items[i].kind != FINDING_DRIFT && found.items[i].kind != FINDING_WITHIN)
 			continue;
 		struct finding *finding = add_finding(drift, &found.items[i]);
-		finding->kind = sides->kind;
+		finding->kind = sides->by_hand_where_edited && *finding->cause ? FINDING_HAND_CHANGE
+				: is_left_over(drift, sides, finding)	       ? FINDING_NOT_DEPLOYED
+									       : sides->kind;
 		struct finding_cell *cells = ARENA_NEW_ARRAY(arena, finding->cell_count, struct finding_cell);
 		for (size_t c = 0; c < finding->cell_count; c++) {
 			cells[c] = finding->cells[c];
@@ -130,10 +153,11 @@ static int compare_sides(struct drift *drift, const struct sides *sides, struct 
 		if (!*finding->cause)
 			finding->cause = sides->cause;
 		finding->text = arena_printf(arena, "%s: %s", sides->server,
-					     sides->kind == FINDING_HAND_CHANGE
+					     *finding->cause ? finding->cause
+					     : finding->kind == FINDING_HAND_CHANGE
 						     ? "somebody changed it after the last deployment"
 						     : "it was changed in the project and not deployed yet");
-		finding->advice = sides->kind == FINDING_HAND_CHANGE
+		finding->advice = finding->kind == FINDING_HAND_CHANGE
 					  ? NULL
 					  : arena_printf(arena, "`lockstep deploy %s` brings it there",
 							 drift->environment->name);
@@ -148,15 +172,13 @@ static int compare_sides(struct drift *drift, const struct sides *sides, struct 
 	return 0;
 }
 
-/* --- files: deployed, now --------------------------------------------------------------- */
-
-static bool is_rendered(const struct environment *environment, struct slice path)
+static bool is_rendered(const struct drift *drift, struct slice path)
 {
-	for (size_t i = 0; i < environment->files.count; i++)
-		if (environment->files.items[i].path && slice_is(path, environment->files.items[i].path))
-			return true;
-	return false;
+	return drift->knows_rendered ? map_get(&drift->rendered, path) != NULL
+				     : environment_renders(drift->environment, path);
 }
+
+/* --- files: deployed, now --------------------------------------------------------------- */
 
 static bool lies_in(struct slice path, const struct str_list *list)
 {
@@ -165,6 +187,20 @@ static bool lies_in(struct slice path, const struct str_list *list)
 		if (slice_starts_with(path, list->items[i]) && (path.len == len || path.ptr[len] == '/'))
 			return true;
 	}
+	return false;
+}
+
+static bool leads_to(struct slice folder, const char *path)
+{
+	return strlen(path) > folder.len && memcmp(path, folder.ptr, folder.len) == 0 &&
+	       path[folder.len] == '/';
+}
+
+static bool leads_to_any(struct slice folder, const struct str_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (leads_to(folder, list->items[i]))
+			return true;
 	return false;
 }
 
@@ -177,6 +213,18 @@ static bool is_covered(const struct environment *environment, struct slice path)
 	       lies_in(path, &environment->delivery.generated);
 }
 
+/* A folder that need not be the release's: what lies below it is not. */
+static bool leads_to_others(const struct environment *environment, struct slice path)
+{
+	const struct delivery *delivery = &environment->delivery;
+
+	for (size_t i = 0; i < environment->files.count; i++)
+		if (environment->files.items[i].path && leads_to(path, environment->files.items[i].path))
+			return true;
+	return leads_to_any(path, &delivery->shared_dirs) || leads_to_any(path, &delivery->shared_files) ||
+	       leads_to_any(path, &delivery->generated);
+}
+
 /* What a release says of its files, and who looked when. */
 static bool is_of_files(void *context, struct slice key)
 {
@@ -184,19 +232,34 @@ static bool is_of_files(void *context, struct slice key)
 	const struct drift *drift = context;
 	struct slice attribute = fact_attribute(key);
 
+	if (slice_is(key, "file/./put_by"))
+		return true;
 	if (key.len && key.ptr[key.len - 1] == '/')
 		return slice_is(fact_dimension(key), "file");
 	if (!slice_is(fact_dimension(key), "file") || slice_starts_with(key, "file//") ||
 	    slice_starts_with(key, "file/shared/") || slice_starts_with(key, "file/./"))
 		return false;
-	if (is_rendered(drift->environment, fact_subject(key)))
-		return slice_is(attribute, "mode");
-	if (is_covered(drift->environment, fact_subject(key)))
+	if (is_rendered(drift, fact_subject(key)) || is_covered(drift->environment, fact_subject(key)) ||
+	    leads_to_others(drift->environment, fact_subject(key)))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
 		if (slice_is(attribute, wanted[i]))
 			return true;
 	return false;
+}
+
+/* As an agent fingerprints the content of a file. */
+static void fingerprint_of(const struct drift *drift, struct slice content, struct digest *out)
+{
+	const struct slice key = slice_make(drift->seen.run_key, DIGEST_LEN);
+	char hex[DIGEST_HEX_LEN + 1];
+
+	if (content.len > PROBE_SECRET_FILE_MAX) {
+		digest_of(content, out);
+		digest_to_hex(out, hex);
+		content = slice_of(hex);
+	}
+	digest_hmac(key, content, out);
 }
 
 /* The content of keys and the like is fingerprinted by its agent: so is the release's. */
@@ -223,40 +286,11 @@ static int add_fingerprints(struct drift *drift, const struct manifest *manifest
 				return -1;
 			continue;
 		}
-		digest_hmac(slice_make(drift->seen.run_key, DIGEST_LEN), content, &digest);
+		fingerprint_of(drift, content, &digest);
 		if (fact_add(list, fact.key, FACT_HMAC, slice_make(digest.bytes, DIGEST_LEN), err))
 			return -1;
 	}
 	return got;
-}
-
-/* A config file that was written into the activation and is gone. What it says is compared
- * variable by variable. */
-static int add_rendered(struct drift *drift, int seen_fd, struct fact_list *list, struct err *err)
-{
-	const struct environment *environment = drift->environment;
-
-	for (size_t i = 0; i < environment->files.count; i++) {
-		const struct config_file *file = &environment->files.items[i];
-		AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(seen_fd);
-		AUTO(buf_free) struct buf key = BUF_INIT(FACT_KEY_MAX);
-		struct fact fact;
-		bool there = false;
-		int got;
-		if (!file->path || file->scope)
-			continue;
-		buf_printf(&key, "file/%s/mode", file->path);
-		while (!there && (got = fact_next(reader, &fact, err)) != 0) {
-			if (got < 0)
-				return -1;
-			there = slice_equal(fact.key, buf_slice(&key));
-			if (there && fact_add_fact(list, &fact, err))
-				return -1;
-		}
-		if (!there && fact_add(list, buf_slice(&key), FACT_TEXT, SLICE("deployed"), err))
-			return -1;
-	}
-	return 0;
 }
 
 static int compare_files(struct drift *drift, const struct observed *item, struct err *err)
@@ -282,8 +316,7 @@ static int compare_files(struct drift *drift, const struct observed *item, struc
 			     err))
 			return -1;
 	} else if (manifest_facts(&manifest, &list, err) ||
-		   add_fingerprints(drift, &manifest, item->fd, &list, err) ||
-		   add_rendered(drift, item->fd, &list, err)) {
+		   add_fingerprints(drift, &manifest, item->fd, &list, err)) {
 		return -1;
 	}
 	if (snapshot_file_of_list(&list, &fd, err))
@@ -293,6 +326,117 @@ static int compare_files(struct drift *drift, const struct observed *item, struc
 		.fds = {fd, item->fd},
 		.wanted = is_of_files,
 		.kind = FINDING_HAND_CHANGE,
+		.server = item->label,
+		.cause = "",
+	};
+	return compare_sides(drift, &sides, err);
+}
+
+/* --- config files: declared, deployed, now ------------------------------------------------ */
+
+/* What a file of variables says is compared variable by variable. */
+static bool holds_variables(const struct drift *drift, struct slice path)
+{
+	for (size_t i = 0; i < drift->environment->files.count; i++)
+		if (drift->environment->files.items[i].kind == FILE_ENV &&
+		    slice_is(path, drift->environment->files.items[i].path))
+			return true;
+	return false;
+}
+
+static bool is_of_config_files(void *context, struct slice key)
+{
+	const struct drift *drift = context;
+	struct slice attribute = fact_attribute(key);
+
+	if (slice_is(key, "file/./put_by"))
+		return true;
+	if (!slice_is(fact_dimension(key), "file") || slice_starts_with(key, "file//") ||
+	    !is_rendered(drift, fact_subject(key)))
+		return false;
+	return slice_is(attribute, "mode") || slice_is(attribute, "edited") ||
+	       (slice_is(attribute, "content") && !holds_variables(drift, fact_subject(key)));
+}
+
+/* What the project would write on one server now. */
+struct config_files {
+	struct rendered_file *items;
+	size_t count;
+};
+
+static void render(struct drift *drift, const struct observed *item, size_t server,
+		   struct configuration *configuration, struct config_files *out)
+{
+	struct digest release;
+	struct err err = ERR_INIT;
+
+	*out = (struct config_files){0};
+	map_free(&drift->rendered);
+	drift->rendered = MAP_INIT;
+	drift->knows_rendered = false;
+	if (!configuration || !digest_from_hex(slice_of(item->applied.release), &release))
+		return;
+	if (configuration_render(configuration, server, &release, &out->items, &out->count, &err)) {
+		event_note(&drift->engine->events, "warn", "config files were not compared: %s", err.text);
+		drift->all.totals.rows++;
+		drift->all.totals.not_checked++;
+		out->count = 0;
+		return;
+	}
+	drift->knows_rendered = true;
+	for (size_t i = 0; i < out->count; i++)
+		map_put(&drift->rendered, slice_of(out->items[i].path), &out->items[i]);
+}
+
+/* Whether the agent can tell what was edited since lockstep put it there. */
+static int find_manifest(struct drift *drift, const struct observed *item, struct err *err)
+{
+	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(item->fd);
+	struct fact fact;
+	int got;
+
+	drift->tells_edits = false;
+	while ((got = fact_next(reader, &fact, err)) > 0)
+		if (slice_is(fact.key, "file/./put_by"))
+			drift->tells_edits = slice_is(fact.value, "lockstep");
+	return got;
+}
+
+/* Fingerprinted as the agent did it. */
+static int add_config_file(struct drift *drift, const struct rendered_file *file, struct fact_list *list,
+			   struct err *err)
+{
+	AUTO(buf_free) struct buf key = BUF_INIT(FACT_KEY_MAX);
+	struct digest digest;
+	char mode[8];
+
+	buf_printf(&key, "file/%s/content", file->path);
+	fingerprint_of(drift, file->content, &digest);
+	if (fact_add(list, buf_slice(&key), FACT_HMAC, slice_make(digest.bytes, DIGEST_LEN), err))
+		return -1;
+	buf_clear(&key);
+	buf_printf(&key, "file/%s/mode", file->path);
+	snprintf(mode, sizeof(mode), "%04o", (file->mode ? file->mode : 0640) & 07777);
+	return fact_add(list, buf_slice(&key), FACT_TEXT, slice_of(mode), err);
+}
+
+static int compare_config_files(struct drift *drift, const struct observed *item,
+				const struct config_files *files, struct err *err)
+{
+	AUTO(fact_list_free) struct fact_list list = FACT_LIST_INIT(SIDE_BYTES_MAX);
+	AUTO(close_fd) int fd = -1;
+
+	for (size_t i = 0; i < files->count; i++)
+		if (add_config_file(drift, &files->items[i], &list, err))
+			return -1;
+	if (snapshot_file_of_list(&list, &fd, err))
+		return -1;
+	const struct sides sides = {
+		.names = {"declared", drift->environment->name},
+		.fds = {fd, item->fd},
+		.wanted = is_of_config_files,
+		.kind = FINDING_NOT_DEPLOYED,
+		.by_hand_where_edited = true,
 		.server = item->label,
 		.cause = "",
 	};
@@ -320,7 +464,7 @@ static int env_edited(struct drift *drift, const struct observed *item, bool *ou
 
 	*out = false;
 	while ((got = fact_next(reader, &fact, err)) > 0)
-		if (fact.evidence && is_rendered(drift->environment, fact_subject(fact.key)) &&
+		if (fact.evidence && is_rendered(drift, fact_subject(fact.key)) &&
 		    ((slice_is(fact_dimension(fact.key), "file") &&
 		      slice_is(fact_attribute(fact.key), "edited")) ||
 		     (slice_is(fact_dimension(fact.key), "env") &&
@@ -439,8 +583,9 @@ static int compare_code(struct drift *drift, const struct observed *item, struct
 			       .direction = FINDING_DIFFERS,
 			       .cells = cells,
 			       .cell_count = 2,
-			       .text = arena_printf(arena, "%s: %llu commits of %s are not deployed",
-						    item->label, (unsigned long long)behind, ref),
+			       .text = arena_printf(arena, "%s: %llu commit%s of %s %s not deployed",
+						    item->label, (unsigned long long)behind,
+						    behind == 1 ? "" : "s", ref, behind == 1 ? "is" : "are"),
 			       .cause = "",
 			       .advice = drift->environment->promote_from.count
 						 ? arena_printf(arena, "`lockstep promote %s %s`",
@@ -455,7 +600,7 @@ static int compare_code(struct drift *drift, const struct observed *item, struct
 
 /* --- all of it ----------------------------------------------------------------------------------- */
 
-static int compare_server(struct drift *drift, size_t server, const struct configuration *configuration,
+static int compare_server(struct drift *drift, size_t server, struct configuration *configuration,
 			  struct err *err)
 {
 	const struct observed *item = &drift->seen.items[server];
@@ -467,9 +612,15 @@ static int compare_server(struct drift *drift, size_t server, const struct confi
 		drift->all.totals.not_checked++;
 		return 0;
 	}
+	struct config_files files;
+	render(drift, item, server, configuration, &files);
+	if (find_manifest(drift, item, err))
+		return -1;
 	/* What was to be looked at and is not told of is a gap: nothing of it is passed over. */
 	if ((observation_looked(&drift->seen, drift->environment, "file") &&
 	     compare_files(drift, item, err)) ||
+	    (observation_looked(&drift->seen, drift->environment, "file") && drift->knows_rendered &&
+	     compare_config_files(drift, item, &files, err)) ||
 	    (observation_looked(&drift->seen, drift->environment, "env") && configuration &&
 	     compare_variables(drift, item, server, configuration, err)))
 		return -1;
@@ -504,7 +655,8 @@ int parity_drift(struct engine *engine, const char *environment, const struct pa
 		return -1;
 	bool configured = configuration_read(engine, drift.environment, false, &configuration, &unread) == 0;
 	if (!configured)
-		event_note(&engine->events, "warn", "variables were not compared: %s", unread.text);
+		event_note(&engine->events, "warn", "variables and config files were not compared: %s",
+			   unread.text);
 	for (size_t i = 0; i < drift.seen.count; i++)
 		if (compare_server(&drift, i, configured ? &configuration : NULL, err))
 			return -1;

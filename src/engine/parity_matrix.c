@@ -69,15 +69,40 @@ static bool has_a_release(struct slice key)
 		slice_is(attribute, "modified") || slice_is(attribute, "edited"));
 }
 
+bool matrix_comes_with_release(struct slice key)
+{
+	return matrix_is_released_file(key) || slice_glob_match(SLICE("runtime/*/pin/*"), key) ||
+	       slice_glob_match(SLICE("runtime/*/lock/*"), key) ||
+	       slice_starts_with(key, "container/compose:");
+}
+
+/* Each environment's config files hold its own values. That they are there, with their modes, is
+ * compared all the same. */
+static bool is_config_content(const struct matrix *matrix, struct slice key)
+{
+	if (!matrix->writes_config || !slice_is(fact_attribute(key), "content") ||
+	    !matrix_is_released_file(key))
+		return false;
+	for (size_t i = 0; i < matrix->seen.count; i++)
+		if (matrix->seen.items[i].of &&
+		    environment_renders(matrix->seen.items[i].of, fact_subject(key)))
+			return true;
+	return false;
+}
+
 /* Where the servers run different releases their files differ because of that; what is
  * compared then is what somebody edited. */
 static bool is_wanted(void *context, struct slice key)
 {
 	const struct matrix *matrix = context;
 
+	if (slice_is(key, "file/./put_by") || slice_is(key, "file/./live"))
+		return true;
+	if (slice_is(key, "file/./commit"))
+		return matrix->commits_known;
 	if (matrix->with_release)
 		return slice_is(key, "file/") || has_a_release(key);
-	if (matrix->releases_differ && matrix_is_released_file(key))
+	if ((matrix->releases_differ && matrix_comes_with_release(key)) || is_config_content(matrix, key))
 		return map_get(&matrix->edited, fact_subject(key)) != NULL;
 	return true;
 }
@@ -96,21 +121,62 @@ static int note_edited(struct engine *engine, struct matrix *matrix, const struc
 	return got;
 }
 
+/* What a server shows of its release. */
+struct shown {
+	const char *commit; /* of a checkout, or of Capistrano's REVISION; NULL: not known */
+	const char *by;	    /* who can say what its files should be: "git", "lockstep"; NULL: nobody */
+	bool nothing;	    /* it was looked at, and nothing is live */
+};
+
+static int find_shown(struct engine *engine, const struct observed *item, struct shown *out, struct err *err)
+{
+	AUTO(fact_reader_free) struct fact_reader *reader = fact_reader_of_fd(item->fd);
+	struct fact fact;
+	int got;
+
+	*out = (struct shown){0};
+	while ((got = fact_next(reader, &fact, err)) > 0 && slice_compare(fact.key, SLICE("file/./q")) < 0) {
+		if (slice_is(fact.key, "file/./live"))
+			out->nothing = !item->why && !item->stale && fact.kind == FACT_NOT_CHECKED;
+		else if (slice_is(fact.key, "file/./commit") && fact.kind == FACT_TEXT)
+			out->commit = arena_str(&engine->arena, fact.value);
+		else if (slice_is(fact.key, "file/./put_by") && fact.kind == FACT_TEXT)
+			out->by = arena_str(&engine->arena, fact.value);
+	}
+	return got < 0 ? -1 : 0;
+}
+
+/* Whether two servers show different releases, each of which can tell its hand edits. Of a
+ * place somebody copied files to nothing is known that would excuse one. */
+static bool differ(const struct observed *a, const struct shown *x, const struct observed *b,
+		   const struct shown *y)
+{
+	if (*a->applied.release && *b->applied.release)
+		return strcmp(a->applied.release, b->applied.release) != 0;
+	return x->by && y->by && strcmp(x->by, "git") == 0 && strcmp(y->by, "git") == 0 && x->commit &&
+	       y->commit && strcmp(x->commit, y->commit) != 0;
+}
+
 static int find_releases(struct engine *engine, struct matrix *matrix, struct err *err)
 {
 	const struct observation *seen = &matrix->seen;
+	struct shown *shown = ARENA_NEW_ARRAY(&engine->arena, seen->count, struct shown);
+	bool nothing = false, differs = false, known = true;
 
+	matrix->commits_known = true;
 	for (size_t i = 0; i < seen->count; i++) {
-		/* Of a place nobody deployed to nothing is known that would excuse a file. */
-		if (!*seen->items[i].applied.release) {
-			matrix->releases_differ = false;
-			return 0;
-		}
-		matrix->releases_differ =
-			matrix->releases_differ ||
-			strcmp(seen->items[i].applied.release, seen->items[0].applied.release) != 0;
+		const struct observed *item = &seen->items[i], *first = &seen->items[0];
+		if (find_shown(engine, item, &shown[i], err))
+			return -1;
+		matrix->writes_config = matrix->writes_config || (item->of && item->of->files.count);
+		nothing = nothing || shown[i].nothing;
+		differs = differs || differ(item, &shown[i], first, &shown[0]);
+		known = known && (*item->applied.release || shown[i].by);
+		matrix->commits_known = matrix->commits_known && shown[i].commit;
 	}
-	for (size_t i = 0; matrix->releases_differ && i < seen->count; i++)
+	/* What nobody deployed yet is not missing: it was not looked at. */
+	matrix->releases_differ = nothing || (differs && known);
+	for (size_t i = 0; (matrix->releases_differ || matrix->writes_config) && i < seen->count; i++)
 		if (note_edited(engine, matrix, &seen->items[i], err))
 			return -1;
 	return 0;

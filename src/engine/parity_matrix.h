@@ -11,12 +11,16 @@ struct matrix {
 	struct parity_rules rules;
 	struct compare_input input; /* its filter points to the matrix, which must not move */
 	bool with_release;	    /* a release is one of the columns */
-	bool releases_differ;	    /* between servers lockstep deployed to */
+	bool releases_differ;	    /* between servers, or nothing is live on some */
+	bool writes_config;	    /* a deployment to one of them writes config files */
+	bool commits_known;	    /* of all of them, by git or Capistrano */
 	struct map edited;	    /* paths of the release that somebody edited on some server */
 };
 
 /* Of the release itself, not beside it. */
 bool matrix_is_released_file(struct slice key);
+/* Its files, and what they say: the next deployment brings another. */
+bool matrix_comes_with_release(struct slice key);
 
 /* Looks at everything, opens the rules, chooses the reference. */
 int matrix_open(struct engine *engine, const struct parity_request *request, struct matrix *matrix,

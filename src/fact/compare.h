@@ -29,6 +29,9 @@ struct compare_input {
 	int64_t now_ms;
 	/* Not all of the project's environments are here: whether a rule is needed is not said. */
 	bool partial;
+	/* The columns are sides of one server, "declared" and the like: what is known beside a fact
+	 * need not say whose it is. */
+	bool sides;
 	/* Keys that are looked at: NULL: all. */
 	bool (*wanted)(void *context, struct slice key);
 	void *context;

@@ -1,21 +1,9 @@
 /* From rows to findings: what is left for people, gathered so that one cause is one finding.
  * What differs, and whether it may, is compare.c's; the words are words.c's; the order is
  * rank.c's. */
-#include "fact/words.h"
-
-#include "base/map.h"
+#include "fact/gather.h"
 
 #include <stdlib.h>
-
-enum {
-	CAUSE_MAX = 1000,
-	CELLS_MAX = 64,	   /* of one finding */
-	EVIDENCE_MAX = 16, /* attributes of one subject */
-	ROOTS_OPEN = 8,	   /* missing trees that are looked at for another row */
-	CROWDS_MAX = 256,
-	CROWD_ELSEWHERE = 1000,
-	GAPS_MAX = 4096,
-};
 
 const char *finding_kind_name(enum finding_kind kind)
 {
@@ -28,165 +16,6 @@ const char *finding_kind_name(enum finding_kind kind)
 		[FINDING_NOT_DEPLOYED] = "not_deployed",
 	};
 	return (size_t)kind < ARRAY_LEN(names) ? names[kind] : NULL;
-}
-
-/* A finding on its way. */
-struct draft {
-	struct finding finding;
-	const char *sentence, *why_it_matters, *advice; /* what text and advice are made of */
-	const char *environment;			/* that is to be changed */
-	size_t root;	     /* so much of its key is missing with all that is below; 0: not so */
-	uint64_t pattern;    /* which columns are in which state */
-	const char *package; /* that a file belongs to */
-	size_t crowd;	     /* plus one */
-	bool by_hand;	     /* somebody edited it: never one of a crowd */
-	bool missing;
-	bool gone; /* told by another */
-};
-
-struct evidence {
-	const char *attribute;
-	const char **texts; /* one a column; NULL: none */
-};
-
-/* Rows of one subject stand together: what is known beside them is attached when the next
- * subject begins. */
-struct window {
-	struct arena arena;
-	struct buf subject;
-	struct draft *drafts;
-	size_t draft_count, draft_cap;
-	struct evidence evidence[EVIDENCE_MAX];
-	size_t evidence_count;
-};
-
-/* So many of one dimension that differ alike. */
-struct crowd {
-	const char *dimension;
-	enum finding_kind kind;
-	enum severity severity;
-	uint64_t pattern;
-	size_t first, count;
-};
-
-struct open_gap {
-	struct gap gap;
-	size_t column;
-	bool exact; /* of one single key so far */
-};
-
-struct gatherer {
-	struct arena *arena;
-	const struct compare_input *input;
-	struct findings *out;
-	struct draft *drafts;
-	size_t count, cap;
-	size_t roots[ROOTS_OPEN], root_count; /* the latest missing trees */
-	struct crowd crowds[CROWDS_MAX];
-	size_t crowd_count;
-	struct window window;
-	struct map gaps; /* → struct open_gap */
-	bool *needed;	 /* one an own rule */
-	size_t *lapsed;	 /* one an own rule: its draft's place, plus one */
-};
-
-/* --- what was not checked ---------------------------------------------------------------- */
-
-static const char unreached[] = "could not be reached; what is shown was seen earlier";
-
-static void note_gap(struct gatherer *gatherer, size_t column, struct slice key, bool exact, const char *why)
-{
-	AUTO(buf_free) struct buf name = BUF_INIT(FACT_KEY_MAX + 1024);
-	struct slice dimension = fact_dimension(key);
-
-	/* Single keys are told together: a thousand files of one reason are one gap. */
-	buf_put(&name, &column, sizeof(column));
-	buf_put_slice(&name, exact ? dimension : key);
-	buf_putc(&name, exact ? 1 : 0);
-	buf_puts(&name, why);
-	struct open_gap *open = map_get(&gatherer->gaps, buf_slice(&name));
-	if (!open) {
-		const struct compare_column *input = &gatherer->input->columns[column];
-		if (gatherer->gaps.count >= GAPS_MAX)
-			return;
-		open = ARENA_NEW(gatherer->arena, struct open_gap);
-		*open = (struct open_gap){
-			.column = column,
-			.exact = exact,
-			.gap = {.key = arena_str(gatherer->arena, key),
-				.environment = gatherer->input->environments[input->environment],
-				.server = input->server,
-				.why = arena_strdup(gatherer->arena, why)},
-		};
-		map_put(&gatherer->gaps, arena_slice(gatherer->arena, buf_slice(&name)), open);
-	} else if (open->exact && !slice_is(key, open->gap.key)) {
-		open->exact = false;
-		open->gap.key = arena_printf(gatherer->arena, "%.*s/", SLICE_ARG(dimension));
-	}
-	open->gap.rows++;
-}
-
-static void note_gaps(struct gatherer *gatherer, const struct compare_row *row)
-{
-	for (size_t i = 0; i < gatherer->input->column_count; i++) {
-		const struct cell *cell = &row->cells[i];
-		if (gatherer->input->columns[i].stale)
-			note_gap(gatherer, i, SLICE("*"), false, unreached);
-		else if (cell->range.len)
-			note_gap(gatherer, i, cell->range, cell->range.ptr[cell->range.len - 1] != '/',
-				 cell->why);
-		else if (cell->state == CELL_NOT_CHECKED && cell->fact && cell->why &&
-			 row->environments[gatherer->input->reference].state != CELL_NOT_CHECKED)
-			note_gap(gatherer, i, row->key, true, cell->why);
-	}
-}
-
-static int by_gap(const void *a, const void *b)
-{
-	const struct gap *x = a, *y = b;
-	int order = strcmp(x->key, y->key);
-
-	order = order ? order : strcmp(x->environment, y->environment);
-	order = order ? order : strcmp(x->why, y->why);
-	return order ? order : strcmp(x->server ? x->server : "", y->server ? y->server : "");
-}
-
-static size_t servers_of(const struct compare_input *input, const char *environment)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < input->column_count; i++)
-		count += strcmp(input->environments[input->columns[i].environment], environment) == 0;
-	return count;
-}
-
-static void finish_gaps(struct gatherer *gatherer)
-{
-	struct findings *out = gatherer->out;
-	size_t kept = 0;
-
-	out->gaps = ARENA_NEW_ARRAY(gatherer->arena, gatherer->gaps.count, struct gap);
-	for (size_t i = 0; i < gatherer->gaps.entries_used; i++)
-		if (gatherer->gaps.entries[i].value)
-			out->gaps[out->gap_count++] =
-				((struct open_gap *)gatherer->gaps.entries[i].value)->gap;
-	qsort(out->gaps, out->gap_count, sizeof(*out->gaps), by_gap);
-	for (size_t i = 0, end; i < out->gap_count; i = end) {
-		struct gap gap = out->gaps[i];
-		for (end = i + 1; end < out->gap_count; end++)
-			if (strcmp(out->gaps[end].key, gap.key) != 0 ||
-			    strcmp(out->gaps[end].environment, gap.environment) != 0 ||
-			    strcmp(out->gaps[end].why, gap.why) != 0)
-				break;
-		if (end - i < servers_of(gatherer->input, gap.environment)) {
-			memmove(&out->gaps[kept], &out->gaps[i], (end - i) * sizeof(gap));
-			kept += end - i;
-			continue;
-		}
-		gap.server = NULL;
-		out->gaps[kept++] = gap;
-	}
-	out->gap_count = kept;
 }
 
 /* --- drafts of one row --------------------------------------------------------------------- */
@@ -372,14 +201,23 @@ static void note_evidence(struct gatherer *gatherer, const struct compare_row *r
 	struct window *window = &gatherer->window;
 	size_t columns = gatherer->input->column_count;
 
+	if (slice_is(row->key, "file/./put_by")) {
+		for (size_t i = 0; i < columns; i++)
+			if (row->cells[i].fact)
+				gatherer->put_by[i] = words_cell(gatherer->arena, gatherer->input, row, i);
+		return;
+	}
 	if (window->evidence_count == EVIDENCE_MAX || says_nothing(fact_attribute(row->key)))
 		return;
 	struct evidence *evidence = &window->evidence[window->evidence_count++];
 	evidence->attribute = arena_str(&window->arena, fact_attribute(row->key));
 	evidence->texts = ARENA_NEW_ARRAY(&window->arena, columns, const char *);
+	bool is_time = strcmp(evidence->attribute, "modified") == 0;
 	for (size_t i = 0; i < columns; i++)
 		if (row->cells[i].fact)
-			evidence->texts[i] = words_cell(&window->arena, gatherer->input, row, i);
+			evidence->texts[i] = is_time ? words_time(&window->arena, row->cells[i].fact->value,
+								  gatherer->input->now_ms)
+						     : words_cell(&window->arena, gatherer->input, row, i);
 }
 
 /* How an attribute is said; the others by their name. */
@@ -403,6 +241,24 @@ static const char *said_of(const char *attribute)
 		if (strcmp(attributes[i].attribute, attribute) == 0)
 			return attributes[i].said;
 	return NULL;
+}
+
+static const char *evidence_of(const struct window *window, const char *attribute, size_t column)
+{
+	for (size_t i = 0; i < window->evidence_count; i++)
+		if (strcmp(window->evidence[i].attribute, attribute) == 0)
+			return window->evidence[i].texts[column];
+	return NULL;
+}
+
+/* What was edited says itself when. */
+static void drop_times_of_edits(struct window *window, size_t columns)
+{
+	for (size_t i = 0; i < window->evidence_count; i++)
+		for (size_t k = 0; k < columns; k++)
+			if (strcmp(window->evidence[i].attribute, "modified") == 0 &&
+			    evidence_of(window, "edited", k))
+				window->evidence[i].texts[k] = NULL;
 }
 
 static bool is_told_before(const struct evidence *evidence, size_t column)
@@ -430,7 +286,7 @@ static void put_evidence(struct gatherer *gatherer, const struct evidence *evide
 		bool everywhere = distinct == 1;
 		for (size_t k = 0; k < columns; k++)
 			everywhere &= evidence->texts[k] != NULL;
-		if (!everywhere)
+		if (!everywhere && !input->sides)
 			buf_printf(out, " (%s)", input->environments[input->columns[i].environment]);
 	}
 }
@@ -451,11 +307,65 @@ static const char *cause_of(struct gatherer *gatherer)
 	return arena_str(&gatherer->window.arena, buf_slice(&out));
 }
 
+/* "as in git", "edited 3 Nov 14:02 UTC, owner deploy": people know more of that than of a
+ * digest. */
+static const char *state_of_file(struct gatherer *gatherer, size_t column)
+{
+	struct window *window = &gatherer->window;
+	const char *edited = evidence_of(window, "edited", column);
+	const char *modified = evidence_of(window, "modified", column), *by = gatherer->put_by[column];
+
+	if (edited)
+		return arena_str(&window->arena, slice_make(edited, strcspn(edited, ";")));
+	if (modified)
+		return arena_printf(&window->arena, "of %s", modified);
+	if (!by)
+		return gatherer->input->sides ? "as declared" : NULL;
+	return strcmp(by, "git") == 0 ? "as in git" : "as deployed";
+}
+
+static size_t column_of(const struct compare_input *input, const struct finding_cell *cell)
+{
+	for (size_t i = 0; i < input->column_count; i++)
+		if (strcmp(input->environments[input->columns[i].environment], cell->environment) == 0 &&
+		    (!cell->server || strcmp(input->columns[i].server, cell->server) == 0))
+			return i;
+	return SIZE_MAX;
+}
+
+/* Only where these words tell the cells apart as well as their values do. */
+static void put_states_of_files(struct gatherer *gatherer, struct finding *finding)
+{
+	struct finding_cell *cells =
+		ARENA_NEW_ARRAY(&gatherer->window.arena, finding->cell_count, struct finding_cell);
+	struct slice key = slice_of(finding->key);
+
+	if (!slice_is(fact_dimension(key), "file") || !slice_is(fact_attribute(key), "content"))
+		return;
+	for (size_t i = 0; i < finding->cell_count; i++) {
+		size_t column = column_of(gatherer->input, &finding->cells[i]);
+		bool has = finding->cells[i].state != CELL_MISSING &&
+			   finding->cells[i].state != CELL_NOT_CHECKED &&
+			   finding->cells[i].state != CELL_STALE;
+		cells[i] = finding->cells[i];
+		const char *state = has && column != SIZE_MAX ? state_of_file(gatherer, column) : NULL;
+		if (has && !state)
+			return;
+		cells[i].text = state ? state : cells[i].text;
+		for (size_t k = 0; k < i; k++)
+			if ((strcmp(cells[k].text, cells[i].text) == 0) !=
+			    (strcmp(finding->cells[k].text, finding->cells[i].text) == 0))
+				return;
+	}
+	finding->cells = cells;
+}
+
 static void attach_evidence(struct gatherer *gatherer, struct draft *draft, const char *cause)
 {
 	const struct window *window = &gatherer->window;
 
 	draft->finding.cause = cause;
+	put_states_of_files(gatherer, &draft->finding);
 	for (size_t i = 0; i < window->evidence_count; i++) {
 		const struct evidence *evidence = &window->evidence[i];
 		draft->by_hand |= strncmp(evidence->attribute, "edited", 6) == 0;
@@ -467,7 +377,7 @@ static void attach_evidence(struct gatherer *gatherer, struct draft *draft, cons
 
 /* --- folding while gathering ---------------------------------------------------------------- */
 
-static void take_in(struct draft *draft, const struct draft *more)
+void draft_take_in(struct draft *draft, const struct draft *more)
 {
 	draft->finding.folded += 1 + more->finding.folded;
 	if (more->finding.severity > draft->finding.severity) {
@@ -476,6 +386,26 @@ static void take_in(struct draft *draft, const struct draft *more)
 		draft->why_it_matters = more->why_it_matters;
 		draft->advice = more->advice;
 	}
+}
+
+static const struct finding_cell *copy_cells(struct arena *arena, const struct finding *finding)
+{
+	struct finding_cell *cells = ARENA_NEW_ARRAY(arena, finding->cell_count, struct finding_cell);
+
+	for (size_t i = 0; i < finding->cell_count; i++) {
+		cells[i] = finding->cells[i];
+		cells[i].text = arena_strdup(arena, cells[i].text);
+	}
+	return cells;
+}
+
+static size_t shared_length(const char *a, const char *b)
+{
+	size_t len = 0;
+
+	while (a[len] && a[len] == b[len])
+		len++;
+	return len;
 }
 
 /* Another row of a tree that is missing as a whole. */
@@ -487,7 +417,11 @@ static bool fold_tree(struct gatherer *gatherer, const struct draft *draft)
 		    tree->finding.kind != draft->finding.kind ||
 		    memcmp(tree->finding.key, draft->finding.key, draft->root) != 0)
 			continue;
-		take_in(tree, draft);
+		draft_take_in(tree, draft);
+		tree->shared = MIN(tree->shared, shared_length(tree->finding.key, draft->finding.key));
+		/* Of a package or an extension the version is what tells most. */
+		if (slice_is(fact_attribute(slice_of(draft->finding.key)), "version"))
+			tree->finding.cells = copy_cells(gatherer->arena, &draft->finding);
 		return true;
 	}
 	return false;
@@ -503,7 +437,7 @@ static void remember_root(struct gatherer *gatherer, size_t place)
 	gatherer->roots[gatherer->root_count++] = place;
 }
 
-static size_t crowd_limit(const char *dimension)
+size_t draft_crowd_limit(const char *dimension)
 {
 	return strcmp(dimension, "file") == 0 || strcmp(dimension, "pkg") == 0 ? FINDING_CROWD
 									       : CROWD_ELSEWHERE;
@@ -535,17 +469,6 @@ static struct crowd *crowd_of(struct gatherer *gatherer, const struct draft *dra
 	return crowd;
 }
 
-static const struct finding_cell *copy_cells(struct arena *arena, const struct finding *finding)
-{
-	struct finding_cell *cells = ARENA_NEW_ARRAY(arena, finding->cell_count, struct finding_cell);
-
-	for (size_t i = 0; i < finding->cell_count; i++) {
-		cells[i] = finding->cells[i];
-		cells[i].text = arena_strdup(arena, cells[i].text);
-	}
-	return cells;
-}
-
 static struct draft *keep(struct gatherer *gatherer, const struct draft *draft)
 {
 	struct arena *arena = gatherer->arena;
@@ -557,6 +480,7 @@ static struct draft *keep(struct gatherer *gatherer, const struct draft *draft)
 	struct draft *kept = &gatherer->drafts[gatherer->count++];
 	*kept = *draft;
 	kept->finding.key = arena_strdup(arena, draft->finding.key);
+	kept->shared = strlen(draft->finding.key);
 	kept->finding.cause = arena_strdup(arena, draft->finding.cause);
 	kept->finding.cells = copy_cells(arena, &draft->finding);
 	kept->sentence = arena_strdup(arena, draft->sentence);
@@ -594,9 +518,9 @@ static void keep_or_fold(struct gatherer *gatherer, struct draft *draft)
 	if (fold_tree(gatherer, draft))
 		return;
 	struct crowd *crowd = crowd_of(gatherer, draft);
-	if (crowd && crowd->count > crowd_limit(crowd->dimension)) {
+	if (crowd && crowd->count > draft_crowd_limit(crowd->dimension)) {
 		crowd->count++;
-		take_in(&gatherer->drafts[crowd->first], draft);
+		draft_take_in(&gatherer->drafts[crowd->first], draft);
 		return;
 	}
 	if (gatherer->count >= FINDINGS_MAX)
@@ -608,13 +532,39 @@ static void keep_or_fold(struct gatherer *gatherer, struct draft *draft)
 	remember_root(gatherer, gatherer->count - 1);
 }
 
+struct slice draft_subject(struct slice key)
+{
+	return slice_make(key.ptr, key.len - fact_attribute(key).len);
+}
+
+/* A file that is missing is missing with its mode and owner, also where more is known of it:
+ * who removed it, and when. */
+static void fold_file(struct window *window)
+{
+	for (size_t i = 1; i < window->draft_count; i++) {
+		struct draft *draft = &window->drafts[i], *first = &window->drafts[0];
+		if (!slice_starts_with(slice_of(draft->finding.key), "file/") || !draft->missing ||
+		    !first->missing || draft->pattern != first->pattern ||
+		    draft->finding.kind != first->finding.kind || draft->finding.kind == FINDING_LAPSED)
+			continue;
+		draft_take_in(first, draft);
+		draft->gone = true;
+		if (!first->root)
+			first->root = draft_subject(slice_of(first->finding.key)).len;
+	}
+}
+
 static void close_subject(struct gatherer *gatherer)
 {
 	struct window *window = &gatherer->window;
 
 	if (window->draft_count) {
+		drop_times_of_edits(window, gatherer->input->column_count);
 		const char *cause = cause_of(gatherer);
+		fold_file(window);
 		for (size_t i = 0; i < window->draft_count; i++) {
+			if (window->drafts[i].gone)
+				continue;
 			attach_evidence(gatherer, &window->drafts[i], cause);
 			keep_or_fold(gatherer, &window->drafts[i]);
 		}
@@ -623,16 +573,10 @@ static void close_subject(struct gatherer *gatherer)
 	arena_free(&window->arena);
 }
 
-/* The key without its attribute, slash included. */
-static struct slice subject_part(struct slice key)
-{
-	return slice_make(key.ptr, key.len - fact_attribute(key).len);
-}
-
 static int visit(void *context, const struct compare_row *row, struct err *err)
 {
 	struct gatherer *gatherer = context;
-	struct slice subject = subject_part(row->key);
+	struct slice subject = draft_subject(row->key);
 	(void)err;
 
 	if (!slice_equal(buf_slice(&gatherer->window.subject), subject)) {
@@ -644,139 +588,12 @@ static int visit(void *context, const struct compare_row *row, struct err *err)
 		note_evidence(gatherer, row);
 		return 0;
 	}
-	note_gaps(gatherer, row);
+	gaps_note(gatherer, row);
 	for (size_t i = 0; i < row->excused_count; i++)
 		gatherer->needed[own_index(gatherer, row->excused_by[i])] = true;
 	if (row->state == CELL_DRIFT || row->state == CELL_MISSING)
 		draft_row(gatherer, row);
 	return 0;
-}
-
-/* --- folding at the end ----------------------------------------------------------------------- */
-
-static void fold_crowds(struct gatherer *gatherer)
-{
-	for (size_t i = 0; i < gatherer->crowd_count; i++) {
-		const struct crowd *crowd = &gatherer->crowds[i];
-		if (crowd->count <= crowd_limit(crowd->dimension))
-			continue;
-		struct draft *first = &gatherer->drafts[crowd->first];
-		if (first->gone)
-			continue;
-		for (size_t k = crowd->first + 1; k < gatherer->count; k++) {
-			struct draft *draft = &gatherer->drafts[k];
-			if (draft->gone || draft->crowd != i + 1)
-				continue;
-			take_in(first, draft);
-			draft->gone = true;
-		}
-		first->root = 0;
-		first->finding.key = arena_printf(gatherer->arena, "%s/", crowd->dimension);
-		first->sentence =
-			arena_printf(gatherer->arena, "%zu facts of %s differ alike; the first is: %s",
-				     first->finding.folded + 1, crowd->dimension, first->sentence);
-	}
-}
-
-/* The trees are named by what is missing as a whole. */
-static void name_trees(struct gatherer *gatherer)
-{
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct draft *draft = &gatherer->drafts[i];
-		if (draft->gone || !draft->root || !draft->finding.folded)
-			continue;
-		const char *key = draft->finding.key;
-		const char *root = arena_str(gatherer->arena, slice_make(key, draft->root));
-		const char *before = words_key(gatherer->arena, key),
-			   *after = words_key(gatherer->arena, root);
-		const char *at = strstr(draft->sentence, before);
-		draft->finding.key = root;
-		if (at)
-			draft->sentence =
-				arena_printf(gatherer->arena, "%.*s%s%s", (int)(at - draft->sentence),
-					     draft->sentence, after, at + strlen(before));
-	}
-}
-
-/* Files of a package that differs are told by the finding on the package. */
-static void fold_packages(struct gatherer *gatherer)
-{
-	AUTO(map_free) struct map packages = MAP_INIT;
-
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct slice key = slice_of(gatherer->drafts[i].finding.key);
-		if (slice_is(fact_dimension(key), "pkg") && !map_get(&packages, fact_subject(key)))
-			map_put(&packages, fact_subject(key), &gatherer->drafts[i]);
-	}
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct draft *draft = &gatherer->drafts[i];
-		if (draft->by_hand || !draft->package)
-			continue;
-		struct draft *package = map_get(&packages, slice_of(draft->package));
-		if (!package)
-			continue;
-		package->finding.folded += 1 + draft->finding.folded;
-		package->finding.severity = MAX(package->finding.severity, draft->finding.severity);
-		draft->gone = true;
-	}
-}
-
-static bool is_schema(struct slice key)
-{
-	static const char *const parts[] = {"/table/",	  "/view/", "/function/", "/enum/",
-					    "/sequence/", "/type/", "/domain/"};
-
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (memmem(key.ptr, key.len, parts[i], strlen(parts[i])))
-			return true;
-	return false;
-}
-
-/* A digest over what has findings of its own says nothing more. */
-static void fold_fingerprints(struct gatherer *gatherer)
-{
-	static const char tail[] = "/fingerprint/schema";
-
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct draft *draft = &gatherer->drafts[i];
-		struct slice key = slice_of(draft->finding.key);
-		if (draft->gone || !slice_starts_with(key, "db/") || !slice_ends_with(key, tail))
-			continue;
-		key.len -= sizeof(tail) - 2;
-		for (size_t k = 0; k < gatherer->count && !draft->gone; k++) {
-			struct draft *other = &gatherer->drafts[k];
-			struct slice its = slice_of(other->finding.key);
-			if (other->gone || its.len < key.len || memcmp(its.ptr, key.ptr, key.len) != 0 ||
-			    !is_schema(its))
-				continue;
-			other->finding.folded++;
-			draft->gone = true;
-		}
-	}
-}
-
-/* A service outside cannot be configured where its variable is missing. */
-static void fold_endpoints(struct gatherer *gatherer)
-{
-	for (size_t i = 0; i < gatherer->count; i++) {
-		struct draft *draft = &gatherer->drafts[i];
-		struct slice key = slice_of(draft->finding.key);
-		if (draft->gone || !draft->missing || !slice_starts_with(key, "endpoint/"))
-			continue;
-		struct slice rest = slice_skip(key, sizeof("endpoint/") - 1), name = slice_cut(&rest, '/');
-		for (size_t k = 0; k < gatherer->count && !draft->gone; k++) {
-			struct draft *other = &gatherer->drafts[k];
-			struct slice its = slice_of(other->finding.key);
-			if (other->gone || !other->missing || !slice_starts_with(its, "env/") ||
-			    other->pattern != draft->pattern)
-				continue;
-			its = slice_skip(its, 4);
-			if (!slice_equal(slice_cut(&its, '/'), name))
-				continue;
-			other->finding.folded += 1 + draft->finding.folded;
-			draft->gone = true;
-		}
-	}
 }
 
 /* --- rules that nothing needs --------------------------------------------------------------------- */
@@ -848,6 +665,18 @@ static void find_unneeded(struct gatherer *gatherer)
 	}
 }
 
+/* Those that are needed, so that nobody forgets what they let pass. */
+static void list_excusing(struct gatherer *gatherer)
+{
+	size_t count = rule_book_own_count(gatherer->input->rules);
+	const struct rule **rules = ARENA_NEW_ARRAY(gatherer->arena, count, const struct rule *);
+
+	for (size_t i = 0; i < count; i++)
+		if (gatherer->needed[i])
+			rules[gatherer->out->excusing_count++] = rule_book_own_at(gatherer->input->rules, i);
+	gatherer->out->excusing = rules;
+}
+
 /* --- the end ------------------------------------------------------------------------------------------ */
 
 static int by_name(const void *a, const void *b)
@@ -914,6 +743,27 @@ static const char *sentence_of(struct arena *arena, const struct draft *draft)
 	return arena_str(arena, buf_slice(&text));
 }
 
+/* What a file says, or whether it is there: what can be taken into the code. */
+static bool is_content(struct slice key)
+{
+	return slice_ends_with(key, "/") || slice_is(fact_attribute(key), "content");
+}
+
+/* Only of what lockstep deployed can it say more than who it was. */
+static const char *advice_by_hand(const struct gatherer *gatherer, const struct finding *finding)
+{
+	bool ours = false;
+
+	for (size_t i = 0; i < gatherer->input->column_count; i++)
+		ours = ours || (gatherer->put_by[i] && strcmp(gatherer->put_by[i], "lockstep") == 0);
+	return ours ? arena_printf(
+			      gatherer->arena,
+			      "`lockstep accept %s` takes it into the code, `lockstep revert %s` puts the "
+			      "server back",
+			      finding->id, finding->id)
+		    : "commit it and deploy it everywhere, or put it back there: git checkout";
+}
+
 static void finish(struct gatherer *gatherer)
 {
 	AUTO(map_free) struct map ids = MAP_INIT;
@@ -944,6 +794,8 @@ static void finish(struct gatherer *gatherer)
 		for (uint64_t salt = salt_of(finding); map_get(&ids, slice_of(finding->id)); salt++)
 			set_id(arena, gatherer->input, finding, salt);
 		map_put(&ids, slice_of(finding->id), finding);
+		if (draft->by_hand && finding->kind != FINDING_LAPSED && is_content(slice_of(finding->key)))
+			finding->advice = advice_by_hand(gatherer, finding);
 	}
 }
 
@@ -974,17 +826,15 @@ int findings_gather(struct arena *arena, const struct compare_input *input, stru
 	gatherer->window.subject = BUF_INIT(FACT_KEY_MAX);
 	gatherer->lapsed = ARENA_NEW_ARRAY(arena, rule_book_own_count(input->rules), size_t);
 	gatherer->needed = ARENA_NEW_ARRAY(arena, rule_book_own_count(input->rules), bool);
+	gatherer->put_by = ARENA_NEW_ARRAY(arena, input->column_count, const char *);
 	if (compare_run(input, false, visit, gatherer, &out->totals, err))
 		return -1;
 	out->reference = input->environments[input->reference];
 	close_subject(gatherer);
-	finish_gaps(gatherer);
-	fold_packages(gatherer);
-	fold_crowds(gatherer);
-	name_trees(gatherer);
-	fold_fingerprints(gatherer);
-	fold_endpoints(gatherer);
+	gaps_finish(gatherer);
+	fold_all(gatherer);
 	find_unneeded(gatherer);
+	list_excusing(gatherer);
 	finish(gatherer);
 	return 0;
 }

@@ -59,6 +59,8 @@ struct findings {
 	size_t count;
 	struct compare_totals totals;
 	const char *reference;
+	const struct rule *const *excusing; /* the project's own rules that let something differ now */
+	size_t excusing_count;
 	/* What was not checked, by reason: "net/firewall/: needs root (…)" and for whom. A key
 	 * that ends in '/' is all below it, or several below it for one reason; "*" is everything
 	 * of a server that could not be reached. server NULL: all of the environment's. */

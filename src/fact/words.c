@@ -2,6 +2,8 @@
  * finding.c. */
 #include "fact/words.h"
 
+#include "base/clock.h"
+
 enum { TEXT_MAX = 300, NAMES_MAX = 4, LETTER_COLUMNS_MAX = 64, ELEMENTS_MAX = 8 };
 
 const char *words_cut(struct arena *arena, struct slice text)
@@ -102,9 +104,38 @@ const char *words_key(struct arena *arena, const char *key)
 	if (slice_is(dimension, "file") && subject.len &&
 	    (attribute.len == 0 || slice_is(attribute, "content")))
 		return arena_str(arena, subject);
+	if (slice_is(whole, "file/./commit"))
+		return "the commit that is checked out";
 	if (slice_is(dimension, "file") && subject.len)
 		return arena_printf(arena, "%.*s of %.*s", SLICE_ARG(attribute), SLICE_ARG(subject));
 	return arena_str(arena, whole);
+}
+
+/* Foreign text: its every byte is looked at before any is shown as it is. */
+static bool is_iso(struct slice text)
+{
+	static const char form[] = "0000-00-00T00:00:00Z";
+
+	for (size_t i = 0; i < text.len && text.len == CLOCK_ISO_LEN; i++)
+		if (form[i] == '0' ? text.ptr[i] < '0' || text.ptr[i] > '9' : text.ptr[i] != form[i])
+			return false;
+	return text.len == CLOCK_ISO_LEN;
+}
+
+const char *words_time(struct arena *arena, struct slice iso, int64_t now_ms)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	const struct fact as_it_is = {.kind = FACT_TEXT, .value = iso};
+	char now[CLOCK_ISO_LEN + 1];
+	uint64_t month = 0, day = 0;
+
+	if (!is_iso(iso) || !slice_to_u64(slice_make(iso.ptr + 5, 2), &month) ||
+	    !slice_to_u64(slice_make(iso.ptr + 8, 2), &day) || month < 1 || month > 12)
+		return value_text(arena, &as_it_is);
+	clock_format_iso(now_ms, now);
+	const char *year = memcmp(iso.ptr, now, 4) == 0 ? "" : arena_printf(arena, "%.4s ", iso.ptr);
+	return arena_printf(arena, "%d %.3s %s%.5s UTC", (int)day, months + 3 * (month - 1), year,
+			    iso.ptr + 11);
 }
 
 /* The elements of `a` that `b` has not. */
@@ -223,6 +254,11 @@ const char *words_advice(struct arena *arena, const char *text, const char *key,
 {
 	AUTO(buf_free) struct buf out = BUF_INIT(KIB(64));
 	struct slice whole = slice_of(key), rest = slice_of(text);
+	const char *command = text ? strstr(text, ": lockstep ") : NULL;
+
+	/* Of a place without a project no command of ours knows anything. */
+	if (command && strpbrk(environment, ":/"))
+		rest.len = (size_t)(command - text);
 
 	while (rest.len) {
 		static const char *const names[] = {"{key}", "{subject}", "{attribute}", "{environment}"};

@@ -17,5 +17,7 @@ const char *words_row(struct arena *arena, const struct compare_input *input, co
 		      enum finding_kind kind, enum finding_direction direction);
 /* The advice with {key}, {subject}, {attribute} and {environment} filled in; NULL gives "". */
 const char *words_advice(struct arena *arena, const char *text, const char *key, const char *environment);
+/* "3 Nov 14:02 UTC" of "2026-11-03T14:02:11Z", with the year when it is not this one. */
+const char *words_time(struct arena *arena, struct slice iso, int64_t now_ms);
 /* A text of at most some hundred bytes, cut at a character. */
 const char *words_cut(struct arena *arena, struct slice text);

@@ -117,22 +117,24 @@ static bool is_looked_at(struct judging *judging)
 	return false;
 }
 
-static void put_gaps(struct judging *judging, struct arena *arena)
+static const struct gate_gap **sorted_gaps(struct arena *arena, const struct gate_parity *parity)
+{
+	const struct gate_gap **items = ARENA_NEW_ARRAY(arena, parity->gap_count, const struct gate_gap *);
+
+	for (size_t i = 0; i < parity->gap_count; i++)
+		items[i] = &parity->gaps[i];
+	if (parity->gap_count)
+		qsort(items, parity->gap_count, sizeof(const struct gate_gap *), compare_gaps);
+	return items;
+}
+
+static void list_gaps(struct judging *judging, const struct gate_gap *const *gaps, const char *word)
 {
 	const struct gate_parity *parity = judging->parity;
 	struct buf *reason = &judging->reason;
-	const struct gate_gap **gaps = ARENA_NEW_ARRAY(arena, parity->gap_count, const struct gate_gap *);
 
-	put_line_start(reason);
-	buf_printf(reason,
-		   "only %d %% of what was to be looked at was looked at (not_checked); %d %% are required",
-		   parity->coverage, parity->coverage_min);
-	for (size_t i = 0; i < parity->gap_count; i++)
-		gaps[i] = &parity->gaps[i];
-	if (parity->gap_count)
-		qsort(gaps, parity->gap_count, sizeof(const struct gate_gap *), compare_gaps);
 	for (size_t i = 0; i < MIN(parity->gap_count, (size_t)GAPS_SHOWN); i++) {
-		buf_puts(reason, "\n  ");
+		buf_printf(reason, "\n  %s", word);
 		put_part(reason, gaps[i]->key);
 		buf_puts(reason, " of ");
 		put_part(reason, gaps[i]->environment);
@@ -141,6 +143,19 @@ static void put_gaps(struct judging *judging, struct arena *arena)
 	}
 	if (parity->gap_count > GAPS_SHOWN)
 		buf_printf(reason, "\n  and %zu more gaps", parity->gap_count - GAPS_SHOWN);
+}
+
+static void put_gaps(struct judging *judging, struct arena *arena)
+{
+	const struct gate_parity *parity = judging->parity;
+	struct buf *reason = &judging->reason;
+	const struct gate_gap **gaps = sorted_gaps(arena, parity);
+
+	put_line_start(reason);
+	buf_printf(reason,
+		   "only %d %% of what was to be looked at was looked at (not_checked); %d %% are required",
+		   parity->coverage, parity->coverage_min);
+	list_gaps(judging, gaps, "");
 	put_line_start(&judging->what_to_do);
 	buf_printf(&judging->what_to_do,
 		   "see what was not looked at, and why: lockstep diff %s %s --coverage", parity->with,
@@ -194,8 +209,15 @@ static void put_closing(struct judging *judging, const struct gate_finding *cons
 		   parity->with, parity->environment, worst, worst, worst);
 }
 
+/* A whole database may be one gap among a thousand facts: what was not looked at is told also
+ * where enough was. */
+static void put_overlooked(struct judging *judging, struct arena *arena)
+{
+	list_gaps(judging, sorted_gaps(arena, judging->parity), "not looked at: ");
+}
+
 /* Why it is open, the exceptions that stand named, so that nobody forgets them. */
-static void put_open(struct judging *judging, const struct gate_finding *const *findings)
+static void put_open(struct judging *judging, struct arena *arena, const struct gate_finding *const *findings)
 {
 	const struct gate_parity *parity = judging->parity;
 	struct buf *reason = &judging->reason;
@@ -231,6 +253,7 @@ static void put_open(struct judging *judging, const struct gate_finding *const *
 	}
 	if (excepted > shown)
 		buf_printf(reason, "\n  and %zu more allowed", excepted - shown);
+	put_overlooked(judging, arena);
 }
 
 static enum gate_state judge(struct judging *judging, struct arena *arena)
@@ -251,7 +274,7 @@ static enum gate_state judge(struct judging *judging, struct arena *arena)
 		return GATE_CLOSED;
 	if (parity->coverage < parity->coverage_min)
 		return GATE_NOT_CHECKED;
-	put_open(judging, findings);
+	put_open(judging, arena, findings);
 	return GATE_OPEN;
 }
 

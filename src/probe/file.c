@@ -5,6 +5,7 @@
  *
  * No symlink is followed below a place, nothing is opened that is no regular file. What may
  * hold a secret is fingerprinted under the run's key instead of by digest. */
+#include "probe/checkout.h"
 #include "probe/kinds.h"
 #include "probe/names.h"
 
@@ -24,7 +25,7 @@
 enum {
 	FILE_TIME_MS = 120000,
 	FILE_BUDGET_MS = 100000, /* what is left then is not_checked, and what was seen still counts */
-	FILE_BLOCK = 256 << 10,
+	FILE_BLOCK = PROBE_SECRET_FILE_MAX,
 	FILE_DEPTH_MAX = 100,
 	FILE_FOLDER_MAX = 16 << 20, /* of one folder's names */
 	FILE_SHARED_SIZE_MAX = 1 << 20,
@@ -35,7 +36,7 @@ enum {
 	FILE_COUNT_LARGE = 30000,
 };
 
-/* ---- lockstep's own manifest of the live activation, record by record ---- */
+/* ---- what should be there: lockstep's own manifest of the live activation, record by record ---- */
 
 /* show type mode size digest dev ino st_mode mtime_ns ctime_ns path\0 */
 struct own {
@@ -49,6 +50,9 @@ struct own {
 	uint64_t owner, mode;
 	struct digest digest;
 	struct slice path;
+	/* Or, where somebody else deploys by git: its index takes the manifest's place. */
+	bool is_checkout;
+	struct checkout checkout;
 };
 
 static bool own_parse(struct own *own, struct slice record)
@@ -73,6 +77,12 @@ static void own_next(struct own *own)
 	size_t got;
 
 	own->has_current = false;
+	if (own->is_checkout) {
+		checkout_next(&own->checkout);
+		own->has_current = own->checkout.has_entry;
+		own->path = own->checkout.entry.path;
+		return;
+	}
 	for (;;) {
 		struct slice rest = slice_make(own->piece + own->at, own->have - own->at);
 		ptrdiff_t end = slice_find(rest, '\0');
@@ -97,7 +107,7 @@ static void own_next(struct own *own)
 	}
 }
 
-static void own_open(struct own *own, const struct probe_request *request)
+static void own_open_manifest(struct own *own, const struct probe_request *request)
 {
 	const char *slash = request->live ? strrchr(request->live, '/') : NULL;
 	char path[300];
@@ -116,6 +126,16 @@ static void own_open(struct own *own, const struct probe_request *request)
 	own->at = (size_t)head + 1;
 	own->found = true;
 	own_next(own);
+}
+
+static void own_open(struct own *own, struct probe_sink *sink)
+{
+	own_open_manifest(own, sink->request);
+	if (own->found || !checkout_open(sink, &own->checkout))
+		return;
+	own->found = own->is_checkout = true;
+	own->has_current = own->checkout.has_entry;
+	own->path = own->checkout.entry.path;
 }
 
 /* ---- the walk ---- */
@@ -372,9 +392,12 @@ static void put_removed(struct walk *walk)
 	char key[FACT_KEY_MAX];
 	int len = snprintf(key, sizeof(key), "file/%.*s/edited", SLICE_ARG(path));
 
+	if (walk->own.is_checkout && (walk->own.checkout.entry.unsure || !walk->own.checkout.entry.is_file))
+		return;
 	if (len < (int)sizeof(key))
 		probe_evidence(walk->sink, slice_make(key, (size_t)len),
-			       SLICE("removed since it was deployed"));
+			       walk->own.is_checkout ? SLICE("removed, git has it")
+						     : SLICE("removed since it was deployed"));
 }
 
 /* Both are in the order of paths. True when the manifest has `path`. */
@@ -408,8 +431,24 @@ static void own_skip(struct walk *walk, bool is_folder)
 		own_next(own);
 }
 
-/* True when it is what lockstep put there. `digest` NULL: content that could not be read. */
-static bool compare_own(struct walk *walk, const struct digest *digest, const struct stat *st)
+/* The same of a checkout. Modes are the server's own affair there, and what git does not have
+ * may be meant to lie beside it. */
+static bool compare_checkout(struct walk *walk, int fd, const struct stat *st)
+{
+	struct own *own = &walk->own;
+
+	if (!own_reach(walk, path_of(walk)))
+		return false;
+	enum checkout_verdict verdict = checkout_judge(&own->checkout, fd, st, walk->block, FILE_BLOCK);
+	if (verdict == CHECKOUT_EDITED)
+		put_edited(walk, "edited", st->st_mtim.tv_sec, st);
+	own_next(own);
+	return verdict == CHECKOUT_SAME;
+}
+
+/* True when it is what lockstep, or git, put there. `digest` NULL, `fd` -1: content that could
+ * not be read. */
+static bool compare_own(struct walk *walk, const struct digest *digest, int fd, const struct stat *st)
 {
 	struct own *own = &walk->own;
 	char text[80];
@@ -417,6 +456,8 @@ static bool compare_own(struct walk *walk, const struct digest *digest, const st
 
 	if (walk->area != AREA_LIVE || !own->found)
 		return false;
+	if (own->is_checkout)
+		return compare_checkout(walk, fd, st);
 	if (!own_reach(walk, path_of(walk))) {
 		put_edited(walk, "added", st->st_mtim.tv_sec, st);
 		return false;
@@ -436,6 +477,13 @@ static bool compare_own(struct walk *walk, const struct digest *digest, const st
 	}
 	own_next(own);
 	return same;
+}
+
+/* A file that a deployment wrote from values, whatever it was asked for. */
+static bool is_config_file(struct walk *walk)
+{
+	return walk->area == AREA_LIVE && walk->own.found && !walk->own.is_checkout &&
+	       own_reach(walk, path_of(walk)) && walk->own.show == 'r';
 }
 
 /* ---- one file ---- */
@@ -479,7 +527,7 @@ static int read_content(struct walk *walk, int fd, const struct stat *st, bool s
 		return 1;
 	if (!secret) {
 		probe_digest(walk->sink, key_of(walk, "content"), digest);
-	} else if (size <= FILE_BLOCK) {
+	} else if (size <= PROBE_SECRET_FILE_MAX) {
 		probe_secret(walk->sink, key_of(walk, "content"), slice_make(walk->block, (size_t)size));
 	} else {
 		char hex[DIGEST_HEX_LEN + 1];
@@ -498,7 +546,7 @@ static void look_at_closed(struct walk *walk, int dir_fd, const char *name, int 
 	probe_skip(walk->sink, key_of(walk, "content"), "%s (owner %s, mode %04o)", strerror(why),
 		   names_user(&walk->names, st.st_uid), (unsigned)st.st_mode & 07777);
 	put_mode_and_owner(walk, &st);
-	(void)compare_own(walk, NULL, &st);
+	(void)compare_own(walk, NULL, -1, &st);
 }
 
 static void look_at_file(struct walk *walk, int dir_fd, const char *name, struct slice last)
@@ -516,7 +564,8 @@ static void look_at_file(struct walk *walk, int dir_fd, const char *name, struct
 		return;
 	if (walk->area == AREA_SHARED && st.st_size > FILE_SHARED_SIZE_MAX)
 		return;
-	int result = read_content(walk, fd, &st, is_secret(walk, last), &digest);
+	bool secret = is_secret(walk, last) || is_config_file(walk);
+	int result = read_content(walk, fd, &st, secret, &digest);
 	if (result)
 		probe_skip(walk->sink, key_of(walk, "content"),
 			   result < 0 ? "it cannot be read" : "it is being written");
@@ -524,7 +573,7 @@ static void look_at_file(struct walk *walk, int dir_fd, const char *name, struct
 	if (st.st_mode & 0111)
 		put_caps(walk, fd);
 	/* What is as we deployed it has the commit's time, which says nothing. */
-	if (!compare_own(walk, result ? NULL : &digest, &st))
+	if (!compare_own(walk, result ? NULL : &digest, fd, &st))
 		put_modified(walk, &st);
 }
 
@@ -543,7 +592,7 @@ static void look_at_link(struct walk *walk, int dir_fd, const char *name)
 	struct digest digest;
 	digest_of(slice_make(target, (size_t)len), &digest);
 	if (own_reach(walk, path_of(walk)))
-		(void)compare_own(walk, &digest, &st);
+		(void)compare_own(walk, &digest, -1, &st);
 }
 
 /* ---- folders ---- */
@@ -757,14 +806,30 @@ static void walk_shared(struct walk *walk)
 	walk->stopped = NULL;
 }
 
+/* What is known of the release as a whole. */
+static void put_release(struct walk *walk)
+{
+	struct slice commit = checkout_commit(walk->sink);
+
+	if (commit.len)
+		probe_text(walk->sink, SLICE("file/./commit"), slice_make(commit.ptr, 12));
+	if (walk->own.found)
+		probe_evidence(walk->sink, SLICE("file/./put_by"),
+			       walk->own.is_checkout ? SLICE("git") : SLICE("lockstep"));
+}
+
 static void walk_live(struct walk *walk)
 {
 	const struct probe_request *request = walk->sink->request;
 
-	if (request->live_fd < 0)
+	if (request->live_fd < 0) {
+		probe_skip(walk->sink, SLICE("file/./live"), "%s",
+			   request->place_fd < 0 ? "the place is not there" : "nothing is live there yet");
 		return;
-	own_open(&walk->own, request);
+	}
+	own_open(&walk->own, walk->sink);
 	walk_begin(walk, AREA_LIVE, "file/");
+	put_release(walk);
 	walk->live_start = walk->sink->facts.count;
 	/* The folder itself. */
 	struct stat st;
@@ -845,10 +910,14 @@ static const struct probe_fact file_facts[] = {
 	{"file/PATH/owner", "text", "deploy:www-data"},
 	{"file/PATH/link", "text", "where a symbolic link points"},
 	{"file/PATH/caps", "text", "capabilities of a program: net_bind_service=ep"},
+	{"file/./commit", "text", "of a git checkout, or of Capistrano's REVISION"},
+	{"file/./live", "not_checked", "where nothing is live: no file was looked at"},
+	{"file/./put_by", "evidence", "lockstep or git: what its files can be held against"},
 	{"file/PATH/modified", "evidence",
-	 "when its content was changed last, UTC; not of files that are as lockstep deployed them"},
+	 "when its content was changed last, UTC; not of files that are as they were deployed"},
 	{"file/PATH/edited", "evidence",
-	 "it is not what lockstep deployed: since when, its owner, who was logged in then"},
+	 "it is not what lockstep deployed, or what git has: since when, its owner, who was logged in "
+	 "then"},
 	{"file/shared/PATH/content", "hmac", "configuration files in shared/"},
 	{"file//PATH/content", "digest", "a path outside of the place that was listed"},
 	{NULL, NULL, NULL},

@@ -175,7 +175,6 @@ static bool is_of_interest(struct slice type, const char *path)
 					      "/var/lib/containerd/",
 					      "/run/docker/",
 					      "/run/containerd/",
-					      "/run/containers/",
 					      "/run/credentials/",
 					      "/var/lib/kubelet/pods/",
 					      "/snap/"};
@@ -191,8 +190,10 @@ static bool is_of_interest(struct slice type, const char *path)
 /* What depends on the machine's size or its luck is no setting. */
 static void put_options(struct probe_sink *sink, const char *path, struct slice options, struct slice super)
 {
-	static const char *const own[] = {"size=", "nr_inodes=", "inode64",   "inode32",   "errors=",
-					  "uuid=", "subvolid=",	 "lowerdir=", "upperdir=", "workdir="};
+	static const char *const own[] = {
+		"size=",      "nr_inodes=", "inode64",	 "inode32",  "errors=", "uuid=",
+		"subvolid=",  "lowerdir=",  "upperdir=", "workdir=", "addr=",	"clientaddr=",
+		"mountaddr=", "ip=",	    "stripe=",	 "sunit=",   "swidth=", "fsid="};
 	struct slice words[128];
 	size_t count = 0;
 

@@ -10,14 +10,15 @@
 #include "fact/snapshot.h"
 
 enum { PROBE_TIME_MS = 10000, PROBE_FACTS_BYTES_MAX = 24 << 20, PROBE_LISTED_MAX = 1000 };
+/* Of a file that is longer and may hold secrets the hexadecimal SHA-256 is fingerprinted. */
+enum { PROBE_SECRET_FILE_MAX = 256 << 10 };
 
 /* What the controller asks. Texts are foreign: bounded, NUL-terminated. */
 struct probe_request {
 	const char *place; /* deploy.path, absolute */
 	int place_fd;	   /* -1: it is not there */
-	const char *live; /* the folder the application runs from, absolute: current's target, else the place;
-			     NULL */
-	int live_fd;	  /* -1 */
+	const char *live; /* the folder the application runs from, absolute: current's target, else the place */
+	int live_fd;	  /* -1: nothing is live; `live` is NULL then */
 	const char *user; /* who runs the application; NULL: not said */
 	const char *const
 		*reloads; /* reload specs as in lockstep.yml: units and programs of the application */

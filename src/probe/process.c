@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PROCESSES_MAX = 4096, PROC_FILE_MAX = 16 << 10 };
+enum { PROCESSES_MAX = 4096, PROC_FILE_MAX = 16 << 10, ANCESTORS_MAX = 64 };
 
 struct search {
 	struct probe_sink *sink;
@@ -21,6 +21,8 @@ struct search {
 	struct slice passwd;
 	uint64_t wanted_uid;
 	bool has_wanted, has_units;
+	int ancestors[ANCESTORS_MAX]; /* whoever started this look stands in the folder too */
+	size_t ancestor_count;
 };
 
 /* "NSpid:	1234	7": it has another number in a name space below ours (proc_pid_status(5)). */
@@ -116,6 +118,62 @@ static bool is_of_reload(const struct probe_request *request, const char *unit)
 	return false;
 }
 
+/* Fields of /proc/PID/stat from the third on. The name in parentheses before them may hold
+ * anything, so they begin behind the last one. */
+static struct slice stat_fields(struct search *search, const char *pid)
+{
+	struct slice text = proc_file(search, pid, "stat");
+	const char *behind = text.ptr ? memrchr(text.ptr, ')', text.len) : NULL;
+
+	return behind ? slice_trim(slice_skip(text, (size_t)(behind - text.ptr) + 1)) : slice_make(NULL, 0);
+}
+
+static struct slice stat_field(struct slice fields, int number)
+{
+	struct slice field = {0};
+
+	for (int i = 3; i <= number && fields.ptr; i++)
+		field = slice_cut(&fields, ' ');
+	return field;
+}
+
+static void find_ancestors(struct search *search)
+{
+	uint64_t pid = (uint64_t)getpid();
+
+	while (pid > 1 && search->ancestor_count < ANCESTORS_MAX) {
+		char text[24];
+		search->ancestors[search->ancestor_count++] = (int)pid;
+		snprintf(text, sizeof(text), "%d", (int)pid);
+		if (!slice_to_u64(stat_field(stat_fields(search, text), 4), &pid))
+			return;
+	}
+}
+
+static bool is_ancestor(const struct search *search, int pid)
+{
+	for (size_t i = 0; i < search->ancestor_count; i++)
+		if (search->ancestors[i] == pid)
+			return true;
+	return false;
+}
+
+/* A person who stands in the folder with a shell or an editor is not the application. */
+static bool is_persons(struct slice command, struct slice tty)
+{
+	static const char *const tools[] = {
+		"bash", "zsh",	"fish", "sh",	 "dash",  "ksh",  "mksh",   "tcsh", "csh",  "nu",   "vi",
+		"vim",	"nvim", "nano", "emacs", "less",  "more", "man",    "top",  "htop", "tail", "watch",
+		"git",	"ssh",	"scp",	"sftp",	 "rsync", "tmux", "screen", "mc",   "su",   "sudo"};
+
+	if (slice_is(command, "lockstep"))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(tools) && !slice_is(tty, "0"); i++)
+		if (slice_is(command, tools[i]))
+			return true;
+	return false;
+}
+
 static int visit(void *context, const char *pid, struct err *err)
 {
 	struct search *search = context;
@@ -124,7 +182,8 @@ static int visit(void *context, const char *pid, struct err *err)
 	struct stat st;
 
 	(void)err;
-	if (!isdigit((unsigned char)pid[0]) || search->count >= PROCESSES_MAX || atoi(pid) == getpid())
+	if (!isdigit((unsigned char)pid[0]) || search->count >= PROCESSES_MAX ||
+	    is_ancestor(search, atoi(pid)))
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%s", pid);
 	if (stat(path, &st) != 0)
@@ -140,16 +199,9 @@ static int visit(void *context, const char *pid, struct err *err)
 	const char *unit = unit_of(search, proc_file(search, pid, "cgroup"));
 	if (!ours && !is_of_reload(request, unit))
 		return 0;
-	struct slice stat_text = proc_file(search, pid, "stat");
-	/* The name in parentheses may hold anything, so it is counted from the last one. */
-	const char *behind = stat_text.ptr ? memrchr(stat_text.ptr, ')', stat_text.len) : NULL;
-	if (!behind)
+	struct slice fields = stat_fields(search, pid), comm = slice_trim(proc_file(search, pid, "comm"));
+	if (!fields.ptr || is_persons(comm, stat_field(fields, 7)))
 		return 0;
-	struct slice fields = slice_skip(stat_text, (size_t)(behind - stat_text.ptr) + 1), start = {0};
-	fields = slice_trim(fields);
-	for (int i = 3; i <= 22 && fields.ptr; i++)
-		start = slice_cut(&fields, ' ');
-	struct slice comm = slice_trim(proc_file(search, pid, "comm"));
 	snprintf(path, sizeof(path), "/proc/%s/environ", pid);
 	AUTO(close_fd) int environ_fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct probe_process *process = &search->items[search->count++];
@@ -161,7 +213,7 @@ static int visit(void *context, const char *pid, struct err *err)
 		.unit = unit,
 		.readable = environ_fd >= 0,
 	};
-	(void)!slice_to_u64(start, &process->start);
+	(void)!slice_to_u64(stat_field(fields, 22), &process->start);
 	return 0;
 }
 
@@ -187,6 +239,7 @@ int probe_processes(struct probe_sink *sink, struct probe_process **out, size_t 
 		/* Our own logins would be among them, or the whole system. */
 		search.has_wanted = user_number(&search, sink->request->user, &search.wanted_uid) &&
 				    search.wanted_uid != getuid() && search.wanted_uid != 0;
+	find_ancestors(&search);
 	if (dir_each_at(AT_FDCWD, "/proc", visit, &search, err))
 		return -1;
 	qsort(search.items, search.count, sizeof(*search.items), by_pid);

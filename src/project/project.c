@@ -142,6 +142,17 @@ const struct environment *project_environment(const struct project *project, con
 	return NULL;
 }
 
+bool environment_renders(const struct environment *environment, struct slice path)
+{
+	for (size_t i = 0; i < environment->files.count; i++) {
+		const struct config_file *file = &environment->files.items[i];
+		if (file->kind == FILE_SUBSTITUTE ? slice_glob_match(slice_of(file->from), path)
+						  : slice_is(path, file->path))
+			return true;
+	}
+	return false;
+}
+
 int project_find_environment(const struct project *project, const char *name, const struct environment **out,
 			     struct err *err)
 {

@@ -357,6 +357,9 @@ const struct environment *project_environment(const struct project *project, con
 /* The same, with an error that names the nearest (ERR_NOT_FOUND). */
 int project_find_environment(const struct project *project, const char *name, const struct environment **out,
 			     struct err *err) CHECKED;
+/* Whether a path of its live activation is a config file's: written by a deployment from values,
+ * in place of the release's own or beside it. */
+bool environment_renders(const struct environment *environment, struct slice path);
 /* Environments such that each stands after those it is promoted from; otherwise
  * in file order. Array of project->environments.count pointers in the arena. */
 const struct environment **project_order(struct arena *arena, const struct project *project);

@@ -129,6 +129,7 @@ static int hello_take(struct link *link, const struct record *record, struct err
 	hello->foreign = slice_is(record_get(record, "foreign"), "1");
 	hello->shows = link_text(link, record, "shows");
 	hello->fresh = slice_is(record_get(record, "fresh"), "1");
+	hello->missing = slice_is(record_get(record, "missing"), "1");
 	hello->path = link_text(link, record, "path");
 	hello->user = link_text(link, record, "user");
 	hello->host = link_text(link, record, "host");

@@ -34,6 +34,7 @@ struct server_hello {
 	bool foreign;	  /* `current` shows something that is not ours */
 	const char *shows; /* where `current` points; "" when there is none or it is no link */
 	bool fresh;	  /* there is no .lockstep yet */
+	bool missing;	  /* there is not even the folder */
 	const char *path; /* absolute, resolved */
 	const char *user, *host, *system, *arch, *ssh_address;
 	/* The key config sets of this environment are named with, 64 hex digits; "" when the

@@ -378,3 +378,15 @@ def test_a_lock_file_that_asks_for_another_library_is_not_deployed_everywhere(st
                           only=["file/package-lock.json/", "runtime/node/lock/package-lock.json"])
     shop.run.ok("revert", finding["id"])
     story.gone()
+
+
+def test_what_is_not_there_is_named_once_and_belongs_to_nobody(shop, pg15):  # noqa: F811
+    stg, prod = (pg15.create(f"causes_things_{name}", LAST_MONTH) for name in ("stg", "prod"))
+    story = databases(shop, stg, prod)
+    story.gone()
+    pg15.psql("causes_things_prod", "create view v as select 1 as one; create sequence sq; create table pt(id int);"
+              "create function fx() returns int language sql as 'select 1'; create type mood as enum('a', 'b');")
+    found = set(story.look("parity"))
+    parts = {key.rstrip("/").split("/")[2] for key in found}
+    assert parts == {"view", "sequence", "table", "function", "enum"} and len(found) == 5, found
+    assert "db/main/function/fx()/" in found and "db/main/view/v/" in found, found

@@ -149,6 +149,10 @@ def test_a_changed_firewall_rule(hosts):
 
 
 def test_a_cron_entry_on_one_side_only(hosts):
+    for name in ("stg", "prod"):
+        on(hosts, name, f"echo 'PING_TOKEN=0123456789abcdef-{name}' > /etc/cron.d/ping; echo '*/5 * * * * root curl -s "
+                        f"https://ping.example/?token=0123456789abcdef{name}' >> /etc/cron.d/ping")
+    hosts.gone()
     on(hosts, "prod", "echo '*/5 * * * * root /srv/shop/bin/console prune' > /etc/cron.d/shop")
     found = hosts.look("parity")
     key = next((k for k in found if k.startswith("unit/cron:")), None)

@@ -286,3 +286,125 @@ def test_variables_are_held_against_what_is_declared_and_what_was_deployed(shop)
     env.unlink()
     result = shop.run("drift", "dev", "--json")
     assert result.code == 9 and {row["kind"] for row in keys(result).values()} == {"hand_change"}, str(result)
+
+
+def with_config_file(shop):
+    """dev with a file that is rendered into a folder no release has."""
+    shop.config["parity"] = {"skip": ["net"]}
+    shop.config["files"] = [{"template": "app.tpl", "path": "etc/deep/app.ini"}]
+    (shop.folder / "app.tpl").write_text("level = ${LOG_LEVEL}\n")
+    shop.environment("dev", "dev1", values={"LOG_LEVEL": "info"})
+    shop.run.ok("deploy", "dev")
+    return shop.place("dev1").live_dir / "etc/deep/app.ini"
+
+
+@pytest.mark.san
+def test_a_config_file_is_declared_deployed_and_seen(shop):
+    path = with_config_file(shop)
+    assert shop.run("drift", "dev", "--json").json["findings"] == [], "nobody changed what was just deployed"
+    mode = path.stat().st_mode
+    path.chmod(0o640)
+    path.write_text("level = debug\n")
+    path.chmod(mode & 0o777)
+    result = shop.run("drift", "dev", "--json")
+    finding = keys(result)["file/etc/deep/app.ini/content"]
+    assert result.code == 9 and finding["kind"] == "hand_change", finding
+    assert [cell["text"].split(" ")[0] for cell in finding["cells"]] == ["as", "edited"], finding
+    refused = shop.run("accept", finding["id"])
+    assert refused.code == 1 and "written by the deployment from app.tpl" in refused.err, str(refused)
+    shop.run.ok("revert", finding["id"])
+    path = shop.place("dev1").live_dir / "etc/deep/app.ini"
+    assert path.read_text() == "level = info\n" and shop.run("drift", "dev").code == 0
+    (shop.folder / "app.tpl").write_text("level = ${LOG_LEVEL}\nmore = 1\n")
+    finding = keys(shop.run.ok("drift", "dev", "--json"))["file/etc/deep/app.ini/content"]
+    assert finding["kind"] == "not_deployed", finding
+    shop.config["files"] = []
+    shop.save()
+    kinds = {key: row["kind"] for key, row in keys(shop.run.ok("drift", "dev", "--json")).items()}
+    assert set(kinds.values()) == {"not_deployed"} and list(kinds) == ["file/etc/"], kinds
+
+
+def test_values_written_into_files_are_each_environments_own(shop):
+    shop.config["parity"] = {"skip": ["net"]}
+    shop.config["files"] = [{"template": "app.tpl", "path": "app.ini"}, {"substitute": "public/*.txt"}]
+    (shop.folder / "app.tpl").write_text("url = ${VITE_APP_URL}\n")
+    shop.repo.write("public/site.txt", "at __VITE_APP_URL__\n").commit("Say where it is")
+    shop.config["env"] = {"VITE_APP_URL": {"type": "url"}}
+    for name, server, more in (("dev", "dev1", {}), ("staging", "stg1", {"promote_from": "dev"})):
+        shop.environment(name, server, values={"VITE_APP_URL": f"http://{name}.example"}, **more)
+    shop.run.ok("deploy", "dev")
+    shop.run.ok("promote", "dev", "staging")
+    written = [(shop.place(name).live_dir / "public/site.txt").read_text() for name in ("dev1", "stg1")]
+    assert written == ["at http://dev.example\n", "at http://staging.example\n"]
+    assert shop.run("parity", "--only", "file", "--json").json["findings"] == []
+    assert shop.run("drift", "staging", "--json").json["findings"] == []
+    path = shop.place("stg1").live_dir / "app.ini"
+    path.chmod(0o640)
+    path.write_text("url = http://elsewhere.example\n")
+    assert "file/app.ini/content" in keys(shop.run("parity", "--only", "file", "--json"))
+    path.unlink()
+    assert "file/app.ini/" in keys(shop.run("parity", "--only", "file", "--json"))
+
+
+def test_what_was_added_and_removed_by_hand_is_one_finding_each_and_a_patch(shop, tmp_path):
+    alike(shop)
+    live = shop.place("stg1").live_dir
+    (live / "README.md").unlink()
+    (live / "public/new.php").write_text("<?php // new\n")
+    (live / "extra/deep").mkdir(parents=True)
+    for name in ("a", "deep/b"):
+        (live / "extra" / name).write_text(f"{name}\n")
+    found = keys(shop.run("drift", "staging", "--json"))
+    assert set(found) == {"file/README.md/", "file/public/new.php/", "file/extra/"}, found
+    patches = {key: shop.run.ok("accept", finding["id"]).out for key, finding in found.items()}
+    code = tmp_path / "code"
+    (code / "public").mkdir(parents=True)
+    (code / "README.md").write_text("# Shop\n")
+    for patch in patches.values():
+        subprocess.run(["git", "apply", "-"], input=patch.encode(), cwd=code, check=True)
+    assert not (code / "README.md").exists()
+    assert (code / "public/new.php").read_text() == "<?php // new\n"
+    assert [(code / "extra" / name).read_text() for name in ("a", "deep/b")] == ["a\n", "deep/b\n"]
+    (live / "public/new.php").unlink()
+    gone = shop.run("accept", found["file/public/new.php/"]["id"])
+    assert "deleted file" not in gone.out, "what vanished is not deleted everywhere"
+
+
+def test_where_nothing_is_deployed_yet_nothing_is_missing(shop):
+    shop.config["parity"] = {"skip": ["net"]}
+    shop.repo.write("composer.json", '{"require": {"php": ">=7"}}').write("package-lock.json", "{}").commit("Pin")
+    shop.environment("dev", "dev1")
+    shop.environment("staging", "stg1", promote_from="dev")
+    shop.config["environments"]["staging"]["require"] = {"parity_with": {"environment": "dev", "coverage": 50}}
+    shop.save().run.ok("deploy", "dev")
+    result = shop.run("parity", "--json")
+    assert result.json["findings"] == [], str(result)
+    assert any("there" in gap["why"] for gap in result.json["not_checked"] if gap["key"].startswith("file/"))
+    shop.run.ok("promote", "dev", "staging")
+    assert shop.run("parity").code == 0
+
+
+def test_the_table_says_what_a_finding_is_called_by(shop):
+    alike(shop)
+    (shop.place("stg1").live_dir / "README.md").write_text("edited by hand\n")
+    result = shop.run("parity")
+    row = next(line for line in result.out.splitlines() if "README.md" in line)
+    shop.run.ok("allow", "add", row.split()[1], "--reason", "a trial", "--until", "2099-01-31")
+    assert shop.run("parity").code == 0
+
+
+def test_a_column_that_was_renamed_is_recognised_as_likely(shop, tmp_path):
+    for name, column in (("stg", "tax"), ("prod", "vat")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / ".env").write_text(f"DATABASE_URL=sqlite://{folder}/d.sqlite\n")
+        with sqlite3.connect(folder / "d.sqlite") as database:
+            database.execute(f"create table orders (id integer primary key, total integer not null, {column} text)")
+    shop.run.folder = tmp_path
+    result = shop.run("diff", tmp_path / "stg", tmp_path / "prod", "--only", "db", "--json")
+    found = keys(result)
+    assert len(found) == 2, found
+    for here, there, where in (("tax", "vat", "prod"), ("vat", "tax", "stg")):
+        finding = next(row for key, row in found.items() if f"/column/{here}/" in key)
+        assert finding["cause"] == f"probably called {there} in {tmp_path / where}", finding
+        assert "rename it" in finding["advice"]

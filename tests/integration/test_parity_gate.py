@@ -52,3 +52,26 @@ def test_what_the_deployment_brings_itself_does_not_hold_it(shop):
     shop.run.ok("promote", "dev", "staging")
     shop.run.ok("deploy", "dev", "--ref", "main")
     shop.run.ok("promote", "dev", "staging")
+
+
+def test_an_exception_with_a_day_opens_the_gate_and_is_named(shop):
+    shop.config["parity"] = {"skip": ["net"]}
+    shop.environment("dev", "dev1")
+    shop.environment("staging", "stg1", promote_from="dev")
+    shop.config["environments"]["staging"]["require"] = {"parity_with": {"environment": "dev", "coverage": 50}}
+    shop.serve_all()
+    shop.run.ok("deploy", "dev")
+    limits = shop.place("dev1").path / "shared/limits.ini"
+    limits.parent.mkdir(exist_ok=True)
+    limits.write_text("requests = 10\n")
+    assert shop.run("promote", "dev", "staging").code == 7
+    shop.run.ok("allow", "add", "file/shared/*", "--reason", "a load test", "--owner", "ops", "--until", "2099-01-31")
+    plan = shop.run.ok("plan", "staging", "--json").text
+    assert "allowed until 2099-01-31: file/shared/*: a load test (ops" in plan, plan
+    shop.run.ok("promote", "dev", "staging")
+    shop.run.ok("allow", "remove", "1")
+    shop.run.ok("allow", "add", "file/shared/*", "--reason", "a load test", "--owner", "ops", "--until", "2020-01-31")
+    shop.repo.write("README.md", "# Shop 2\n").commit("Again")
+    shop.run.ok("deploy", "dev")
+    refused = shop.run("promote", "dev", "staging")
+    assert refused.code == 7 and "is over" in refused.err, str(refused)

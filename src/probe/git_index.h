@@ -1,0 +1,31 @@
+/* Git's index (gitformat-index(5), versions 2 to 4): which files a checkout should have, each
+ * with the name of its content and how its file looked when git wrote it. Pure: foreign bytes
+ * go in. */
+#pragma once
+
+#include "base/slice.h"
+#include "codec/sha1.h"
+
+enum { GIT_INDEX_PATH_MAX = 4096 };
+
+struct git_entry {
+	struct slice path; /* valid until the next one is asked for */
+	const uint8_t *blob; /* SHA1_LEN bytes */
+	int64_t mtime, mtime_ns;
+	uint32_t size; /* its lowest 32 bits */
+	bool is_file;  /* else a link or a repository of its own */
+	/* Nothing can be said: a conflict, or git was told not to look at it, or not to write it. */
+	bool unsure;
+};
+
+struct git_index {
+	struct slice file, rest;
+	uint32_t version, left;
+	char path[GIT_INDEX_PATH_MAX];
+	size_t path_len;
+};
+
+/* False: this is no index, or one of a version or hash we do not know. */
+bool git_index_open(struct slice file, struct git_index *out);
+/* In the order of paths. False at the end, and where the rest is damaged. */
+bool git_index_next(struct git_index *index, struct git_entry *out);
