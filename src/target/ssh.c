@@ -63,8 +63,42 @@ const char *const *ssh_arguments(struct arena *arena, const char *words, const s
 	return list;
 }
 
-/* %H the host, %N the host as known_hosts names it, %P "-p PORT " or nothing, %U "USER@" or nothing. */
-static void template_put(struct buf *out, const char *text, const struct place_address *address)
+/* Whose key is missing, in ssh's words: its configuration may make another host of the name,
+ * or put one before it. */
+static struct slice host_of_key(const char *errors)
+{
+	static const char *const around[][2] = {
+		{"host key is known for ", " and you have requested"},
+		{"Host key for ", " has changed"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(around); i++) {
+		const char *begin = strstr(errors, around[i][0]);
+		begin = begin ? begin + strlen(around[i][0]) : NULL;
+		const char *end = begin ? strstr(begin, around[i][1]) : NULL;
+		struct slice host = slice_make(begin, end ? (size_t)(end - begin) : 0);
+		if (host.len && host.len < 300 && slice_find(host, '\'') < 0 && slice_find(host, '\n') < 0)
+			return host;
+	}
+	return slice_make(NULL, 0);
+}
+
+/* "[host]:port" or "host", as ssh-keyscan takes it. */
+static void put_for_keyscan(struct buf *out, struct slice host)
+{
+	ptrdiff_t close = slice_find(host, ']');
+
+	if (host.ptr[0] == '[' && close > 0 && (size_t)close + 1 < host.len)
+		buf_printf(out, "-p %.*s %.*s", SLICE_ARG(slice_skip(host, (size_t)close + 2)),
+			   SLICE_ARG(slice_make(host.ptr + 1, (size_t)close - 1)));
+	else
+		buf_put_slice(out, host);
+}
+
+/* %H the host, %N the host as known_hosts names it, %K as ssh-keyscan takes it, %P "-p PORT " or nothing,
+ * %U "USER@" or nothing. `named`: the host as ssh's complaint about its key names it; may be empty. */
+static void template_put(struct buf *out, const char *text, const struct place_address *address,
+			 struct slice named)
 {
 	for (; *text; text++) {
 		if (*text != '%') {
@@ -75,8 +109,18 @@ static void template_put(struct buf *out, const char *text, const struct place_a
 		case 'H':
 			buf_puts(out, address->host);
 			break;
+		case 'K':
+			if (named.len)
+				put_for_keyscan(out, named);
+			else if (address->port && address->port != 22)
+				buf_printf(out, "-p %u %s", address->port, address->host);
+			else
+				buf_puts(out, address->host);
+			break;
 		case 'N':
-			if (address->port && address->port != 22)
+			if (named.len)
+				buf_printf(out, "'%.*s'", SLICE_ARG(named));
+			else if (address->port && address->port != 22)
 				buf_printf(out, "'[%s]:%u'", address->host, address->port);
 			else
 				buf_puts(out, address->host);
@@ -107,13 +151,13 @@ static const struct complaint {
 	 "somebody may be listening in. If the server was really set up anew, compare the fingerprint with "
 	 "the "
 	 "one it prints itself (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then: ssh-keygen -R %N && "
-	 "ssh-keyscan %P%H >> ~/.ssh/known_hosts",
+	 "ssh-keyscan %K >> ~/.ssh/known_hosts",
 	 "SHA256:"},
 	{"REVOKED HOST KEY", ERR_DENIED, "the host key of %H is revoked",
 	 "ask who revoked it; do not connect", "SHA256:"},
 	{"host key is known for", ERR_DENIED, "the host key of %H is not known here",
 	 "print its fingerprint on the server (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then: "
-	 "ssh-keyscan %P%H >> ~/.ssh/known_hosts && ssh-keygen -lF %N, and compare",
+	 "ssh-keyscan %K >> ~/.ssh/known_hosts && ssh-keygen -lF %N, and compare",
 	 NULL},
 	{"Host key verification failed", ERR_DENIED, "the host key of %H was not accepted",
 	 "connect once by hand and look: ssh %P%U%H", NULL},
@@ -182,7 +226,7 @@ static int complain(const struct place_address *address, const struct complaint 
 {
 	AUTO(buf_free) struct buf text = BUF_INIT(ERR_TEXT_MAX);
 	AUTO(buf_free) struct buf hint = BUF_INIT(ERR_HINT_MAX);
-	template_put(&text, row->text, address);
+	template_put(&text, row->text, address, slice_make(NULL, 0));
 	struct slice quoted = line_with(errors, row->also ? row->also : row->needle);
 	if (quoted.len == 0)
 		quoted = line_with(errors, row->needle);
@@ -193,7 +237,7 @@ static int complain(const struct place_address *address, const struct complaint 
 	}
 	err_set(err, row->code, "%s", buf_str(&text));
 	if (row->hint) {
-		template_put(&hint, row->hint, address);
+		template_put(&hint, row->hint, address, host_of_key(errors));
 		err_hint(err, "%s", buf_str(&hint));
 	}
 	return -1;

@@ -36,6 +36,20 @@ static const struct {
 	 "Host key verification failed.\r\n",
 	 "", 255, ERR_DENIED, "SHA256:4cV9kq0q6z3R8hQm1bqkq0q6z3R8hQm1bqkq0q6z3R8.",
 	 "ssh-keygen -R '[10.0.0.7]:2222'"},
+	{"an alias whose host key is unknown",
+	 "No ED25519 host key is known for web.example.com and you have requested strict checking.\r\n"
+	 "Host key verification failed.\r\n",
+	 "", 255, ERR_DENIED, "the host key of 10.0.0.7 is not known here",
+	 "ssh-keyscan web.example.com >> ~/.ssh/known_hosts && ssh-keygen -lF 'web.example.com'"},
+	{"an alias whose host key has changed",
+	 "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n"
+	 "Host key for [web.example.com]:2200 has changed and you have requested strict checking.\r\n"
+	 "Host key verification failed.\r\n",
+	 "", 255, ERR_DENIED, "shows another host key",
+	 "ssh-keygen -R '[web.example.com]:2200' && ssh-keyscan -p 2200 web.example.com >>"},
+	{"what is no name of a host is not handed on",
+	 "No ED25519 host key is known for a'b and you have requested strict checking.\r\n", "", 255, ERR_DENIED,
+	 "not known here", "ssh-keyscan -p 2222 10.0.0.7 >>"},
 	{"no key fits", "deploy@10.0.0.7: Permission denied (publickey,password).\r\n", "", 255, ERR_DENIED,
 	 "10.0.0.7 accepts none of your keys", "ssh -p 2222 deploy@10.0.0.7"},
 	{"no such name", "ssh: Could not resolve hostname 10.0.0.7: Name or service not known\r\n", "", 255,
