@@ -1,11 +1,8 @@
 /* store verify, store gc: the releases on this machine. */
 #include "api/list.h"
 
-#include "base/clock.h"
-#include "base/map.h"
-#include "model/deployment.h"
+#include "engine/needed.h"
 #include "model/release.h"
-#include "model/seen_place.h"
 
 static void add_damage(void *context, const char *kind, const char *name, const char *why)
 {
@@ -59,80 +56,26 @@ const struct operation operation_store_verify = {
 
 /* --- gc ----------------------------------------------------------------------------- */
 
-enum { KEEP_DEPLOYMENTS = 200 };
 static const int64_t default_age_ms = INT64_C(30) * 86400000;
 
-struct keeping {
-	struct map kept; /* hex names */
-};
-
-static void keep_release(struct keeping *keeping, const char *hex)
-{
-	if (hex && *hex)
-		map_put(&keeping->kept, slice_of(hex), keeping);
-}
-
-/* What an environment runs or could go back to, as far as this machine knows, and
- * what is young. */
-static int collect(struct engine *engine, int64_t age_ms, struct keeping *keeping, struct err *err)
-{
-	struct seen_place_list places;
-	struct deployment_list deployments;
-	struct release_list releases;
-	struct page page = { .limit = KEEP_DEPLOYMENTS };
-	int64_t oldest = clock_wall_ms() - age_ms;
-
-	if (seen_place_list(engine->home.db, &engine->arena, NULL, NULL, &places, err) ||
-	    deployment_list(engine->home.db, &engine->arena, NULL, NULL, &page, &deployments, err))
-		return -1;
-	for (size_t i = 0; i < places.count; i++)
-		keep_release(keeping, places.items[i].release);
-	for (size_t i = 0; i < deployments.count; i++)
-		if (deployments.items[i].outcome == OUTCOME_LIVE || deployments.items[i].outcome == OUTCOME_RUNNING ||
-		    deployments.items[i].outcome == OUTCOME_UNKNOWN || deployments.items[i].outcome == OUTCOME_MIXED)
-			keep_release(keeping, deployments.items[i].release);
-	page = (struct page){ .limit = PAGE_LIMIT_MAX };
-	for (;;) {
-		if (release_list(engine->home.db, &engine->arena, NULL, &page, &releases, err))
-			return -1;
-		for (size_t i = 0; i < releases.count; i++)
-			if (releases.items[i].created_ms >= oldest)
-				keep_release(keeping, releases.items[i].digest);
-		if (releases.count < PAGE_LIMIT_MAX || releases.items[releases.count - 1].created_ms < oldest)
-			return 0;
-		page.before_ms = releases.items[releases.count - 1].created_ms;
-		page.before_id = releases.items[releases.count - 1].digest;
-	}
-}
-
-static bool keep(void *context, const struct digest *release)
-{
-	struct keeping *keeping = context;
-	char hex[DIGEST_HEX_LEN + 1];
-
-	digest_to_hex(release, hex);
-	return map_get(&keeping->kept, slice_of(hex)) != NULL;
-}
+static bool keep(void *context, const struct digest *release) { return needed_has(context, release); }
 
 static int run_gc(struct engine *engine, const json_t *in, json_t **out, struct err *err)
 {
-	AUTO(map_free) struct map kept = MAP_INIT;
-	struct keeping keeping = { kept };
+	AUTO(needed_free) struct needed needed = { .releases = MAP_INIT };
 	struct store_gc_result result;
 	bool dry_run = input_flag(in, "dry_run");
 
-	int collected = collect(engine, input_int(in, "older_than", default_age_ms), &keeping, err);
-	kept = keeping.kept;
-	if (collected)
+	if (needed_collect(engine, input_int(in, "older_than", default_age_ms), &needed, err))
 		return -1;
 	/* The exclusive lock is ours only when this command's own handle is gone. */
 	store_close(&engine->store);
-	if (store_gc(engine->home.store, keep, &keeping, dry_run, 5000, &result, err))
+	if (store_gc(engine->home.store, keep, &needed, dry_run, 5000, &result, err))
 		return -1;
-	*out = json_pack("{s:b, s:I, s:I, s:I, s:I}", "dry_run", dry_run, "manifests_kept",
+	*out = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:O}", "dry_run", dry_run, "manifests_kept",
 			 (json_int_t)result.manifests_kept, "manifests_removed", (json_int_t)result.manifests_removed,
 			 "objects_removed", (json_int_t)result.objects_removed, "bytes_removed",
-			 (json_int_t)result.bytes_removed);
+			 (json_int_t)result.bytes_removed, "asked", (json_int_t)needed.asked, "not_asked", needed.not_asked);
 	return 0;
 }
 
@@ -144,11 +87,13 @@ static const struct operation_key gc_keys[] = {
 const struct operation operation_store_gc = {
 	.name = "store gc",
 	.summary = "remove releases nothing needs any more",
-	.details = "Kept are releases that are live somewhere or went live in the last 200 deployments, and young ones.\n"
-		   "A release that is removed here can still be fetched back from a server that has it.",
+	.details = "Kept are releases that are live on a server or kept there to go back to, those that went live in the last\n"
+		   "200 deployments of an environment, and young ones. With a lockstep.yml its servers are asked, and nothing\n"
+		   "is changed there; for a server that cannot be asked, which is named, and for other projects it goes by what\n"
+		   "this machine saw last. A release that is removed here can still be fetched back from a server that has it.",
 	.keys = gc_keys,
 	.key_count = ARRAY_LEN(gc_keys),
 	.permission = PERMISSION_ADMIN,
-	.need = NEED_HOME,
+	.need = NEED_PROJECT_IF_THERE,
 	.run = run_gc,
 };

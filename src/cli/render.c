@@ -661,7 +661,17 @@ static void render_secret_scan(struct page *page)
 static void render_gc(struct page *page)
 {
 	const json_t *r = page->result;
+	size_t index;
+	json_t *row;
 
+	json_array_foreach(json_object_get(r, "not_asked"), index, row) {
+		styled(page, STYLE_WARN, str(row, "server"));
+		buf_puts(page->out, " of ");
+		plain(page, str(row, "environment"));
+		buf_puts(page->out, " was not asked, so what this machine knows of it is kept: ");
+		one_line(page, str(row, "why"));
+		buf_putc(page->out, '\n');
+	}
 	buf_printf(page->out, "%s %lld releases and %lld objects (", flag(r, "dry_run") ? "would remove" : "removed",
 		   (long long)num(r, "manifests_removed"), (long long)num(r, "objects_removed"));
 	render_bytes(page->out, num(r, "bytes_removed"));

@@ -113,3 +113,71 @@ def test_gc_keeps_what_an_environment_runs_or_could_go_back_to(shop):
     shop.run.ok("store", "verify")
     shop.run.ok("rollback", "dev")
     assert shop.place().tree() == shop.repo.tree("v1.0")
+
+
+def releases_of(program):
+    return {row["release"] for row in program.ok("releases", "--json").json["releases"]}
+
+
+def manifests(program):
+    return {path.name for path in (program.home / "store" / "manifests").iterdir()}
+
+
+def test_gc_asks_the_servers_what_they_run_and_keep(shop):
+    """What another laptop put on the servers is nothing this one remembers."""
+    shop.environment("dev", "web1").environment("test", "web2")
+    shop.repo.write("third.txt", "third").commit("Nobody deploys this")
+    mine = [shop.run.ok("build", ref, "--json").json["release"] for ref in ("v1.0", "v1.1", "main")]
+    other = shop.another_laptop()
+    for ref in ("v1.0", "v1.1"):
+        other.ok("deploy", "dev", "--ref", ref)
+    before = shop.place().snapshot()
+    would = shop.run.ok("store", "gc", "--older-than", "0s", "--dry-run", "--json").json
+    assert (would["asked"], would["not_asked"], would["manifests_removed"]) == (2, [], 1)
+    assert manifests(shop.run) == set(mine), "only counted"
+    shop.run.ok("store", "gc", "--older-than", "0s")
+    assert manifests(shop.run) == set(mine[:2]), "live, and kept to go back to"
+    assert shop.place().snapshot() == before
+
+
+def test_gc_names_who_was_not_asked_and_keeps_what_it_knows_of_them(shop):
+    shop.environment("dev", "web1").environment("test", "web2")
+    shop.run.ok("deploy", "dev", "--ref", "v1.0")
+    shop.run.ok("build", "v1.1")
+    live = shop.run.ok("status", "dev", "--json").json["environments"][0]["release"]
+    shop.sshd["web1"].stop()
+    result = shop.run.ok("store", "gc", "--older-than", "0s")
+    assert "web1 of dev was not asked" in result.out and "1 release" in result.out, str(result)
+    assert manifests(shop.run) == {live}
+
+
+def test_a_release_that_is_lost_is_fetched_back_and_else_built_again(built):
+    """Kept nowhere any more, the build runs again, gives other bytes, and says so."""
+    built.environment("dev", "web1").run.ok("deploy", "dev")
+    first = releases_of(built.run)
+    forget = [path for path in (built.run.home / "store" / "manifests").iterdir()]
+    for path in forget:
+        path.unlink()
+    built.run.ok("build", "main")
+    assert (count(built), releases_of(built.run)) == (1, first), "web1 has it"
+    for path in forget:
+        path.unlink()
+    built.sshd["web1"].stop()
+    result = built.run.ok("build", "main")
+    assert "web1 of dev was not asked" in result.err and "it was built again" in result.err, str(result)
+    assert count(built) == 2
+    assert len(releases_of(built.run)) == 2
+    again = built.run.ok("build", "main", "--json").json["release"]
+    assert again not in first, "the second took the place of the first"
+
+
+def test_another_laptop_builds_nothing_that_a_server_has(built):
+    built.environment("dev", "web1").environment("production", "web2", promote_from="dev")
+    built.run.ok("deploy", "dev")
+    other = built.another_laptop()
+    assert other.ok("build", "main", "--json").json["release"] in releases_of(built.run)
+    # production has it not; the environment before it does.
+    third = built.another_laptop("third")
+    third.ok("deploy", "production", "--ref", "main")
+    assert count(built) == 1
+    assert built.place("web2").digest() == built.place("web1").digest()
