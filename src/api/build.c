@@ -7,7 +7,7 @@ static int run_build(struct engine *engine, const json_t *in, json_t **out, stru
 {
 	struct artifact artifact;
 
-	if (artifact_of_ref(engine, NULL, input_str(in, "ref"), NULL, &artifact, err))
+	if (artifact_of_ref(engine, NULL, input_str(in, "ref"), NULL, 0, &artifact, err))
 		return -1;
 	engine_release_signals();
 	*out = json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:s, s:I, s:I, s:s}", "release", artifact.hex, "commit",
@@ -25,7 +25,8 @@ static const struct operation_key keys[] = {
 const struct operation operation_build = {
 	.name = "build",
 	.summary = "build a commit once; the same tree and recipe give the release there is",
-	.details = "",
+	.details = "What this machine has not built is fetched from a server of the project that has it, when there is one;\n"
+		   "nothing is changed there.",
 	.keys = keys,
 	.key_count = ARRAY_LEN(keys),
 	.permission = PERMISSION_BUILD,

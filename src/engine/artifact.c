@@ -180,10 +180,12 @@ static int make_recipe(struct engine *engine, struct source *source, const struc
 
 struct lookup {
 	struct engine *engine;
-	struct fleet *fleet;
+	struct fleet *const *fleets; /* NULL: those of all environments, once they are needed */
+	size_t fleet_count;
 	const struct commit *commit;
 	bool told; /* that something is being built */
 	bool here_only; /* nobody is asked and nothing is built */
+	bool plain;	/* no commands: whoever takes the tree in gets the same */
 	bool missed;	/* it would have been */
 };
 
@@ -216,36 +218,91 @@ static bool find_in_journal(const struct journal_result *journal, const char *ke
 	return false;
 }
 
-static int ask_servers(void *context, const struct digest *key, const struct digest *known, struct digest *release_out,
-		       struct err *err)
+/* What the journals of these servers name, or what a build gave before, from whoever
+ * has it. */
+static bool fetch_from(struct lookup *lookup, struct fleet *fleet, const char *key_hex, const struct digest *known,
+		       struct digest *release_out)
 {
-	struct lookup *lookup = context;
-	struct fleet *fleet = lookup->fleet;
 	struct err unreachable = ERR_INIT;
-	char hex[DIGEST_HEX_LEN + 1];
 	size_t count = fleet ? fleet_count(fleet) : 0;
 
-	if (lookup->here_only) {
-		lookup->missed = true;
-		return err_set(err, ERR_NOT_FOUND, "not built on this machine");
-	}
-	digest_to_hex(key, hex);
 	if (count && fleet_journal(fleet, NULL, 0, &unreachable))
 		err_clear(&unreachable);
 	for (size_t i = 0; i < count; i++) {
 		const struct link_results *results = fleet_results(fleet, i);
 		struct digest release;
-		bool has = results && find_in_journal(&results->journal, hex, &release);
+		bool has = results && find_in_journal(&results->journal, key_hex, &release);
 		if (!has && known) {
 			release = *known;
 			has = true;
 		}
 		if (has && fleet_fetch_release(fleet, i, &release, lookup->engine->store, &unreachable) == 0) {
 			*release_out = release;
-			return 1;
+			return true;
 		}
 	}
-	return 0;
+	return false;
+}
+
+static void tell_unasked(struct engine *engine, const struct environment *environment, struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet_count(fleet); i++) {
+		const struct err *why = fleet_failure(fleet, i);
+		if (why)
+			event_note(&engine->events, "warn", "%s of %s was not asked whether it has this build: %s",
+				   environment->servers.items[i].place.text, environment->name, why->text);
+	}
+}
+
+/* A build for no environment in particular: whoever of the project's servers has it. */
+static int ask_project(struct lookup *lookup, const char *key_hex, const struct digest *known,
+		       struct digest *release_out, struct err *err)
+{
+	struct engine *engine = lookup->engine;
+	size_t count = engine->project->environments.count;
+	struct fleet **fleets = ARENA_NEW_ARRAY(&engine->arena, count, struct fleet *);
+	bool found = false, interrupted = false;
+	struct err away = ERR_INIT;
+
+	/* While a fleet is open, the signals are its own. */
+	engine_release_signals();
+	for (size_t i = 0; i < count; i++)
+		if (fleet_begin_environment(engine, &engine->project->environments.items[i], true, &fleets[i], &away))
+			fleet_close(&fleets[i]);
+	for (size_t i = 0; i < count && !found && !interrupted; i++) {
+		if (!fleets[i])
+			continue;
+		(void)!fleet_connected(fleets[i], &away);
+		interrupted = fleet_interrupted(fleets[i]);
+		tell_unasked(engine, &engine->project->environments.items[i], fleets[i]);
+		found = !interrupted && fetch_from(lookup, fleets[i], key_hex, known, release_out);
+	}
+	for (size_t i = 0; i < count; i++)
+		fleet_close(&fleets[i]);
+	engine_watch_signals();
+	return interrupted ? err_set(err, ERR_INTERRUPTED, "interrupted; nothing was built") : found;
+}
+
+static int ask_servers(void *context, const struct digest *key, const struct digest *known, struct digest *release_out,
+		       struct err *err)
+{
+	struct lookup *lookup = context;
+	char hex[DIGEST_HEX_LEN + 1];
+	int found = 0;
+
+	if (lookup->here_only) {
+		lookup->missed = true;
+		return err_set(err, ERR_NOT_FOUND, "not built on this machine");
+	}
+	digest_to_hex(key, hex);
+	if (!lookup->fleets && !lookup->plain)
+		found = ask_project(lookup, hex, known, release_out, err);
+	for (size_t f = 0; f < lookup->fleet_count && !found; f++)
+		found = fetch_from(lookup, lookup->fleets[f], hex, known, release_out);
+	/* What survives nowhere may be built again, and give something else. */
+	if (found == 0 && known && release_forget_build(lookup->engine->home.db, lookup->engine->project->name, hex, err))
+		return -1;
+	return found;
 }
 
 static void tell_step(void *context, const char *line)
@@ -321,6 +378,7 @@ static int get_of_ref(struct lookup *lookup, const struct environment *environme
 		return -1;
 	if (make_recipe(engine, source, commit, recipe, err))
 		return -1;
+	lookup->plain = recipe->build.command_count == 0;
 	engine_watch_signals();
 	const struct build_request request = {
 		.home = engine->home.path,
@@ -370,10 +428,10 @@ static int get_of_ref(struct lookup *lookup, const struct environment *environme
 	return 0;
 }
 
-int artifact_of_ref(struct engine *engine, const struct environment *environment, const char *ref, struct fleet *fleet,
-		    struct artifact *out, struct err *err)
+int artifact_of_ref(struct engine *engine, const struct environment *environment, const char *ref,
+		    struct fleet *const *fleets, size_t fleet_count_, struct artifact *out, struct err *err)
 {
-	struct lookup lookup = { .engine = engine, .fleet = fleet };
+	struct lookup lookup = { .engine = engine, .fleets = fleets, .fleet_count = fleet_count_ };
 
 	return get_of_ref(&lookup, environment, ref, out, err);
 }

@@ -16,10 +16,11 @@ struct artifact {
 	uint64_t files, bytes;
 };
 
-/* Of a ref (NULL: the environment's default). Servers of `fleet` (may be NULL) are
- * asked before anything is built. `environment` may be NULL (`lockstep build`). */
+/* Of a ref (NULL: the environment's default). The servers of `fleets` (each may be NULL) are
+ * asked before anything is built; without `fleets` those of all environments. `environment`
+ * may be NULL (`lockstep build`). */
 int artifact_of_ref(struct engine *engine, const struct environment *environment, const char *ref,
-		    struct fleet *fleet, struct artifact *out, struct err *err) CHECKED;
+		    struct fleet *const *fleets, size_t fleet_count, struct artifact *out, struct err *err) CHECKED;
 /* The same, but only looks here: *found_out is false when a server would have to be
  * asked or something built. The source is fetched once, whoever asks first. */
 int artifact_at_hand(struct engine *engine, const struct environment *environment, const char *ref,

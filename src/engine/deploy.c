@@ -353,7 +353,7 @@ static int choose_artifact(struct job *job, struct err *err)
 		if (artifact_of_release(job->engine, request->release, fleets, count, &job->artifact, err))
 			return -1;
 	} else {
-		return artifact_of_ref(job->engine, job->environment, request->ref, job->fleet, &job->artifact, err);
+		return artifact_of_ref(job->engine, job->environment, request->ref, fleets, count, &job->artifact, err);
 	}
 	/* For a plan, only what is compared would be fetched; nothing needs to be. */
 	return request->dry_run ? 0 : artifact_fetch(job->engine, &job->artifact, fleets, count, err);
