@@ -359,43 +359,65 @@ static int choose_artifact(struct job *job, struct err *err)
 	return request->dry_run ? 0 : artifact_fetch(job->engine, &job->artifact, fleets, count, err);
 }
 
-/* Per server the kept activation a rollback goes back to. */
+static bool is_deployment(const struct server_activation *activation, const char *named)
+{
+	struct slice id = slice_of(activation->deployment);
+
+	return slice_is(id, named) || slice_ends_with(id, named) || slice_starts_with(id, named);
+}
+
+static bool is_same_pair(const struct server_activation *a, const struct server_activation *b)
+{
+	return digest_equal(&a->release, &b->release) && strcmp(a->config, b->config) == 0;
+}
+
+/* Per server the kept activation a rollback goes back to: that of a deployment, or one
+ * like another server's, or the last with another release. */
 static const struct server_activation *way_back(const struct server_state *state, const char *deployment,
-						const struct digest *release)
+						const struct server_activation *like)
 {
 	const struct server_activation *live = state_live(state);
 
 	for (size_t i = 0; i < state->activation_count; i++) {
 		const struct server_activation *candidate = &state->activations[i];
-		struct slice id = slice_of(candidate->deployment);
-		bool wanted = deployment ? slice_is(id, deployment) || slice_ends_with(id, deployment) ||
-						   slice_starts_with(id, deployment)
-			      : release  ? digest_equal(&candidate->release, release)
+		bool wanted = deployment ? is_deployment(candidate, deployment)
+			      : like	 ? is_same_pair(candidate, like)
 					 : live && candidate->number < live->number &&
 						   !digest_equal(&candidate->release, &live->release);
-		/* The live one, where it is named: what was edited in it is healed. */
-		if (wanted && activation_is_good(candidate) && (deployment || candidate != live))
+		/* The live one, where it is named or the others go to it: what was edited in it is healed. */
+		if (wanted && activation_is_good(candidate) && (deployment || like || candidate != live))
 			return candidate;
 	}
 	return NULL;
 }
 
-/* Per server the kept activation whose configuration goes back: the last good one
- * with another, or that of a deployment. */
-static const struct server_activation *config_way_back(const struct server_state *state, const char *deployment)
+/* Per server the kept activation whose configuration goes back: that of a deployment, or
+ * one like another server's, or the last good one with another. */
+static const struct server_activation *config_way_back(const struct server_state *state, const char *deployment,
+						       const char *like)
 {
 	const struct server_activation *live = state_live(state);
 
 	for (size_t i = 0; live && i < state->activation_count; i++) {
 		const struct server_activation *candidate = &state->activations[i];
-		struct slice id = slice_of(candidate->deployment);
-		bool wanted = deployment ? slice_is(id, deployment) || slice_ends_with(id, deployment) ||
-						   slice_starts_with(id, deployment)
+		bool wanted = deployment ? is_deployment(candidate, deployment)
+			      : like	 ? strcmp(candidate->config, like) == 0
 					 : candidate->number < live->number && strcmp(candidate->config, live->config) != 0;
-		if (wanted && activation_is_good(candidate) && candidate != live)
+		if (wanted && activation_is_good(candidate) && (like || candidate != live))
 			return candidate;
 	}
 	return NULL;
+}
+
+/* A group goes back together, to the same release with the same configuration. */
+static int refuse_alone(struct job *job, size_t server, const char *what, struct err *err)
+{
+	const struct server *servers = job->environment->servers.items;
+
+	err_set(err, ERR_NOT_FOUND, "%s does not keep %s that %s goes back to", servers[server].place.text, what,
+		servers[0].place.text);
+	return err_hint(err, "`lockstep log` lists deployments, for --to; or deploy an earlier commit: `lockstep deploy %s "
+			     "--ref REF`", job->environment->name);
 }
 
 static int choose_config_way_back(struct job *job, const char **from, const char **config_from, struct err *err)
@@ -404,7 +426,12 @@ static int choose_config_way_back(struct job *job, const char **from, const char
 		return -1;
 	for (size_t i = 0; i < fleet_count(job->fleet); i++) {
 		const struct server_state *state = fleet_state(job->fleet, i);
-		const struct server_activation *found = config_way_back(state, job->request->to);
+		const struct server_activation *found = config_way_back(state, job->request->to, NULL);
+		/* All of them get the same, or none does. */
+		if (i > 0 && (!found || strcmp(found->config, job->plan.config_hex) != 0))
+			found = config_way_back(state, NULL, job->plan.config_hex);
+		if (!found && i > 0)
+			return refuse_alone(job, i, "the configuration", err);
 		if (!found) {
 			err_set(err, ERR_NOT_FOUND, "%s keeps no good activation with another configuration%s%s",
 				job->environment->servers.items[i].place.text, job->request->to ? " of deployment " : "",
@@ -427,10 +454,13 @@ static int choose_way_back(struct job *job, const char **from, struct err *err)
 	for (size_t i = 0; i < fleet_count(job->fleet); i++) {
 		const struct server_state *state = fleet_state(job->fleet, i);
 		const char *label = job->environment->servers.items[i].place.text;
-		/* A server that came later may have it under another deployment: then by its release. */
+		/* A server that came later may have it under another deployment: then by what it is. */
 		const struct server_activation *found = way_back(state, job->request->to, NULL);
-		if (first && (!found || !digest_equal(&found->release, &first->release)))
-			found = way_back(state, NULL, &first->release);
+		if (first && (!found || !is_same_pair(found, first)))
+			found = way_back(state, NULL, first);
+		if (first && !found)
+			return refuse_alone(job, i, arena_printf(&job->engine->arena, "release %.12s with the configuration",
+								  first->release_hex), err);
 		if (!found && job->request->to) {
 			err_set(err, ERR_NOT_FOUND, "%s keeps no good activation of deployment %s", label, job->request->to);
 			return err_hint(err, "`lockstep log` lists deployments; a server keeps the last %lld good ones",

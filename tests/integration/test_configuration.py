@@ -489,3 +489,25 @@ def test_canaries_are_found_nowhere(configured):
     back = configured.run.ok("rollback", "dev", "--config")
     assert not [form for form in wanted if form in (back.out + back.err).encode()]
     assert leaks(configured.run.env["LOCKSTEP_HOME"], wanted) == []
+
+
+def test_a_group_goes_back_to_one_configuration_or_not_at_all(configured):
+    """web3 came later: it never had what the first deployment rendered."""
+    configured.run.ok("deploy", "dev")
+    first = configured.run.ok("log", "--json").json["deployments"][0]["deployment"]
+    configured.sshd.add("web3")
+    configured.config["environments"]["dev"]["servers"] = ["web1", "web3"]
+    configured.save()
+    for number in (2, 3):
+        write(configured, "deploy/dev.env", f"DB_PASSWORD=number-{number}\n")
+        configured.repo.write("number.txt", str(number)).commit(str(number))
+        configured.run.ok("deploy", "dev")
+    live = [configured.place(name).live for name in ("web1", "web3")]
+    result = configured.run("rollback", "dev", "--to", first)
+    assert result.code == 5, str(result)
+    assert "web3 does not keep release" in result.err and "that web1 goes back to" in result.err
+    assert [configured.place(name).live for name in ("web1", "web3")] == live
+    configured.run.ok("rollback", "dev")
+    assert '"number-2"' in rendered(configured, "web1")
+    assert '"number-2"' in rendered(configured, "web3")
+    assert configured.run("status", "dev").code == 0
