@@ -24,8 +24,8 @@ const struct operation operation_status = {
 	.name = "status",
 	.summary = "what is live in every environment, how far behind, who, hand edits",
 	.details = "Read from the servers; one that cannot be reached is shown as it was last seen, marked stale.\n"
-		   "Exit code 10 when the servers of an environment run different releases, or when one cannot be asked\n"
-		   "while a deployment is undecided on another; else 4 when one cannot be reached; else 0.",
+		   "Exit code 10 when the servers of an environment run different releases or configurations, or when one\n"
+		   "cannot be asked while a deployment is undecided on another; else 4 when one cannot be reached; else 0.",
 	.keys = status_keys,
 	.key_count = ARRAY_LEN(status_keys),
 	.permission = PERMISSION_READ,

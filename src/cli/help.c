@@ -142,7 +142,7 @@ static const struct {
 	{ ERR_GATE, "a gate is closed", "do what the message says, or `--hotfix --reason TEXT`" },
 	{ ERR_FAILED, "failed; the servers were not touched or are back on what was live before, and the message says which",
 	  "mend the cause and deploy again" },
-	{ ERR_DRIFT, "differences were found", "not used yet" },
+	{ ERR_DRIFT, "environments differ where no rule allows it, or somebody changed a server", "see parity.md" },
 	{ ERR_MIXED, "the servers of the environment are mixed, or some cannot be asked; the message lists each",
 	  "run the same command again once they can be reached" },
 	{ ERR_INTERRUPTED, "interrupted; what was begun has been taken back", "a second Ctrl-C leaves at once: then run the "

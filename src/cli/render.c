@@ -373,7 +373,10 @@ static void render_status_environment(struct page *page, const json_t *environme
 				render_digest(page->out, str(server, "release"));
 			else
 				buf_puts(page->out, "nothing");
-			buf_printf(page->out, "  %s\n", str(server, "verdict"));
+			buf_printf(page->out, "  %s", str(server, "verdict"));
+			if (*str(server, "config"))
+				buf_printf(page->out, ", configuration %.12s", str(server, "config"));
+			buf_putc(page->out, '\n');
 		}
 		if (pending) {
 			buf_puts(page->out, "    ");

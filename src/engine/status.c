@@ -88,11 +88,12 @@ static json_t *server_json(struct engine *engine, const struct environment *envi
 	return row;
 }
 
-/* One release on all servers, or "mixed", or "unknown". */
+/* One release with one configuration on all servers, or "mixed", or "unknown". */
 static void summarise(const struct environment *environment, struct fleet *fleet, json_t *out)
 {
 	const struct server_activation *first = NULL;
 	bool mixed = false, unknown = false, none = false, verified = true, foreign = false, open = false;
+	bool configured = true;
 
 	for (size_t i = 0; i < environment->servers.count; i++) {
 		const struct server_state *state = fleet_state(fleet, i);
@@ -105,9 +106,10 @@ static void summarise(const struct environment *environment, struct fleet *fleet
 			continue;
 		verified = verified && strcmp(live->verdict, "verified") == 0;
 		mixed = mixed || (first && !digest_equal(&first->release, &live->release));
+		configured = configured && (!first || strcmp(first->config, live->config) == 0);
 		first = first ? first : live;
 	}
-	const char *state = mixed || (first && none) ? "mixed"
+	const char *state = mixed || (first && none) || !configured ? "mixed"
 			    : unknown		     ? "unknown"
 			    : !first		     ? foreign ? "foreign" : "empty"
 			    : verified		     ? "verified"

@@ -66,3 +66,22 @@ def test_a_release_is_named_once_and_building_means_building(shop):
     assert "building" not in again.err and "built before" in again.out
     for result in (first, again):
         assert result.text.count("release   ") == 1, str(result)
+
+
+def test_one_release_with_two_configurations_is_mixed(shop):
+    shop.config["files"] = [{"template": "app.tpl", "path": "app.conf"}]
+    (shop.folder / "app.tpl").write_text("level ${LEVEL}\n")
+    shop.environment("dev", "web1", values={"LEVEL": "info"}).run.ok("deploy", "dev")
+    shop.environment("dev", "web1", "web2", values={"LEVEL": "debug"}).run.ok("deploy", "dev")
+    first = shop.place("web1").activations[0]
+    assert shop.run.ok("status", "--json").json["environments"][0]["state"] == "verified"
+    current = shop.place("web1").path / "current"
+    was = os.readlink(current)
+    current.unlink()
+    os.symlink(f"releases/{first}", current)
+    result = shop.run("status")
+    assert result.code == 10 and "mixed" in result.out, str(result)
+    assert result.out.count(", configuration ") == 2
+    current.unlink()
+    os.symlink(was, current)
+    assert shop.run("status").code == 0
