@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -108,6 +109,7 @@ struct proof {
 	const char *verdict; /* proved | draining | not_checked */
 	char why[512];
 	uint64_t processes;
+	bool passing; /* another look may see something else */
 };
 
 /* A master that reloads in place is told by its new workers, or by what it runs from. One
@@ -131,6 +133,7 @@ static void judge(struct reload *reload, const struct reload_kind *kind, const c
 	bool knows = kind->processes(reload, pids, ARRAY_LEN(pids), &count);
 
 	proof->processes = count;
+	proof->passing = true;
 	for (size_t i = 0; i < uses->count && *away_from; i++) {
 		const struct process_use *old = &uses->items[i];
 		if (strcmp(old->name, away_from) != 0)
@@ -140,7 +143,9 @@ static void judge(struct reload *reload, const struct reload_kind *kind, const c
 			 (unsigned long long)old->pid, old->command, old->name, old->what);
 		return;
 	}
+	/* What other users' processes do will not become readable by waiting. */
 	proof->verdict = "not_checked";
+	proof->passing = false;
 	if (!knows && uses->unreadable) {
 		snprintf(proof->why, sizeof(proof->why),
 			 "%llu processes of other users cannot be looked at without root",
@@ -161,17 +166,22 @@ static void judge(struct reload *reload, const struct reload_kind *kind, const c
 	}
 	for (size_t i = kind->in_place ? 1 : 0; i < count; i++) {
 		uint64_t started = process_stat(pids[i], STAT_STARTED);
-		/* 0: it has ended meanwhile, or cannot be seen (hidepid); the next look tells. */
 		if (started >= began)
 			continue;
-		proof->verdict = started ? "draining" : "not_checked";
+		/* 0: it has ended since it was listed, and the next look tells what came after it,
+		 * or cannot be seen (hidepid). */
+		bool gone = !started && kill((pid_t)pids[i], 0) != 0 && errno == ESRCH;
+		proof->verdict = started || gone ? "draining" : "not_checked";
+		proof->passing = started || gone;
 		snprintf(proof->why, sizeof(proof->why),
 			 started ? "process %llu is older than the reload"
+			 : gone	 ? "process %llu was about to end"
 				 : "process %llu cannot be looked at",
 			 (unsigned long long)pids[i]);
 		return;
 	}
 	proof->verdict = "proved";
+	proof->passing = false;
 	proof->why[0] = '\0';
 }
 
@@ -189,8 +199,7 @@ static int prove(struct reload *reload, const struct reload_kind *kind, const ch
 		if (uses_find(&arena, releases, &uses, err))
 			return -1;
 		judge(reload, kind, away_from, began, &uses, proof);
-		/* What other users' processes do will not become readable by waiting. */
-		if (strcmp(proof->verdict, "draining") != 0 || clock_mono_ms() >= until)
+		if (!proof->passing || clock_mono_ms() >= until)
 			return 0;
 		if (session_listen(session, PROVE_EVERY_MS, err))
 			return -1;

@@ -78,12 +78,17 @@ static void start_app(struct world *w, const char *dir, const char *script)
 	wait_for_file(w, "pid");
 }
 
-static const char *reload(struct world *w, const char *spec, const char *away)
+static const char *reload_within(struct world *w, const char *spec, const char *away, int timeout_ms)
 {
 	assert_answer(&w->c, MSG_RELOADED,
-		      client_ask(&w->c, MSG_RELOAD, "deployment=d2 spec=%s timeout_ms=1500 away_from=%s",
-				 spec, away));
+		      client_ask(&w->c, MSG_RELOAD, "deployment=d2 spec=%s timeout_ms=%d away_from=%s", spec,
+				 timeout_ms, away));
 	return client_get(&w->c, "proved");
+}
+
+static const char *reload(struct world *w, const char *spec, const char *away)
+{
+	return reload_within(w, spec, away, 1500);
 }
 
 /* Two deployments; the name of the first activation. */
@@ -106,9 +111,23 @@ static void a_master_that_replaces_its_workers_is_proved(void **state)
 	start_app(w, ".",
 		  "work() { sleep 1000 & worker=$!; }; trap 'kill $worker; work' HUP; work; "
 		  "echo $$ >$PLACE/pid.new; mv $PLACE/pid.new $PLACE/pid; while :; do wait; done");
-	assert_string_equal(reload(w, "pidfile:pid", first), "proved");
+	assert_string_equal(reload_within(w, "pidfile:pid", first, 10000), "proved");
 	/* The old worker is gone; the new one may be about to start. */
 	assert_true(client_get_u64(&w->c, "processes") >= 1);
+	client_end(&w->c);
+}
+
+/* Its workers are gone again by the time somebody looks at them. */
+static void workers_that_come_and_go_are_looked_at_again(void **state)
+{
+	struct world *w = *state;
+	const char *first = deploy_twice(w);
+
+	start_app(w, ".",
+		  "trap : HUP; echo $$ >$PLACE/pid.new; mv $PLACE/pid.new $PLACE/pid; "
+		  "while :; do /bin/true & /bin/true & /bin/true & wait; done");
+	for (int i = 0; i < 20; i++)
+		assert_string_equal(reload_within(w, "pidfile:pid", first, 10000), "proved");
 	client_end(&w->c);
 }
 
@@ -383,6 +402,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_master_that_replaces_its_workers_is_proved),
+		TEST(workers_that_come_and_go_are_looked_at_again),
 		TEST(a_worker_older_than_the_reload_is_draining),
 		TEST(a_process_in_the_old_activation_is_named),
 		TEST(a_reload_that_fails_says_so),
