@@ -208,7 +208,12 @@ int container_command(struct sandbox *sandbox, const char *command, struct sandb
 
 void container_remove(struct sandbox *sandbox)
 {
-	const char *const argv[] = {sandbox->tool, "rm", "-f", sandbox->name, NULL};
+	/* podman asks the commands to end and gives them ten seconds; docker has no such option
+	 * and ends them at once. */
+	bool podman = is_podman(sandbox->tool);
+	const char *const argv[] = {
+		sandbox->tool, "rm", "-f", podman ? "--time=0" : sandbox->name, podman ? sandbox->name : NULL,
+		NULL};
 	AUTO(buf_free) struct buf out = BUF_INIT(64 << 10);
 	struct err ignored = ERR_INIT;
 	int status;

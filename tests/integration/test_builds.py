@@ -1,6 +1,10 @@
 """Built once, and what a release holds."""
 
+import os
+import subprocess
+
 import pytest
+from conftest import ROOT
 
 COUNTING = "echo built >> {log}; date +%N%s > built-at.txt"
 
@@ -181,3 +185,54 @@ def test_another_laptop_builds_nothing_that_a_server_has(built):
     third.ok("deploy", "production", "--ref", "main")
     assert count(built) == 1
     assert built.place("web2").digest() == built.place("web1").digest()
+
+
+@pytest.fixture(scope="session")
+def container_image(tmp_path_factory):
+    """Variables that name an image podman can run (./dev test has made one)."""
+    names = ("LOCKSTEP_TEST_IMAGE", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
+    if all(name in os.environ for name in names):
+        return {name: os.environ[name] for name in names}
+    made = subprocess.run([ROOT / "tools/testbed/container-image", tmp_path_factory.mktemp("containers")],
+                          capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip(made.stderr.strip())
+    return dict(line.split("=", 1) for line in made.stdout.splitlines())
+
+
+def test_a_release_is_built_in_the_image_that_is_named(shop, container_image):
+    image = container_image["LOCKSTEP_TEST_IMAGE"]
+    shop.run.env |= container_image
+    shop.config["build"] = {"image": image, "network": False,
+                            "run": ["ls / > root.txt", "date > made.txt; mkdir -p public; echo 1 > public/app.js"]}
+    shop.environment("dev", "web1").environment("test", "web2")
+    shop.run.ok("deploy", "dev")
+    live = shop.place("web1").live_dir
+    assert "etc" in (live / "root.txt").read_text().split()
+    assert "usr" not in (live / "root.txt").read_text().split(), "it is not this machine's root"
+    assert (live / "public/app.js").stat().st_uid == os.getuid()
+    shop.run.ok("deploy", "test")
+    assert shop.place("web2").tree() == shop.place("web1").tree(), "built once"
+    release = shop.run.ok("releases", "--json").json["releases"][0]
+    assert release["platform"].startswith("image sha256:"), release
+
+
+def test_a_build_that_fails_in_its_image_says_so_and_leaves_no_container(shop, container_image):
+    shop.run.env |= container_image
+    shop.config["build"] = {"image": container_image["LOCKSTEP_TEST_IMAGE"], "network": False,
+                            "run": ["echo it broke >&2; exit 4"]}
+    shop.environment("dev", "web1")
+    result = shop.run("deploy", "dev")
+    assert result.code in (1, 8) and "it broke" in result.text and "exit status 4" in result.err, str(result)
+    left = subprocess.run(["podman", "ps", "-aq"], env=os.environ | container_image, capture_output=True, text=True)
+    assert left.stdout.strip() == ""
+
+
+def test_an_image_that_cannot_be_had_is_named(shop, container_image):
+    shop.run.env |= container_image
+    shop.config["build"] = {"image": "localhost/there-is-none:7", "run": ["true"]}
+    shop.environment("dev", "web1")
+    result = shop.run("deploy", "dev")
+    assert result.code in (1, 4, 5), str(result)
+    assert "cannot pull the image localhost/there-is-none:7" in result.err and "no server was" not in result.out
+    assert shop.place().current is None
