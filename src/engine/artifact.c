@@ -372,7 +372,7 @@ static int get_of_ref(struct lookup *lookup, const struct environment *environme
 			      ? environment->deploy_on.tag
 			      : environment ? environment_default_ref(environment) : "HEAD";
 	if (source_resolve(source, ref, arena, commit, err))
-		return err_wrap(err, "%s", source_url(source));
+		return strstr(err->text, source_url(source)) ? -1 : err_wrap(err, "%s", source_url(source));
 	if ((commit->ref_kind == REF_TAG || commit->ref_kind == REF_PATTERN) &&
 	    seen_tag_check(engine->home.db, engine->project->source, commit->ref, commit->hash, clock_wall_ms(), err))
 		return -1;

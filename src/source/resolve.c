@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ABBREVIATION_MIN = 4, NEAREST_MAX = 3, AMBIGUOUS_SHOWN = 4 };
+enum { ABBREVIATION_MIN = 4, NEAREST_MAX = 3, AMBIGUOUS_SHOWN = 4, BRANCHES_SHOWN = 5 };
 
 /* ---- the list of refs ---- */
 
@@ -307,10 +307,18 @@ static void hint_nearest(const struct listing *list, const char *ref, struct err
 		buf_puts(&text, i ? ", " : "");
 		buf_put_printable(&text, slice_of(best[i]));
 	}
-	if (text.len)
+	if (text.len) {
 		err_hint(err, "did you mean %s?", buf_str(&text));
-	else
-		err_hint(err, "it must be pushed to be found: a branch, a tag, a tag pattern or a commit");
+		return;
+	}
+	for (size_t i = 0, shown = 0; i < list->count && shown < BRANCHES_SHOWN; i++) {
+		if (list->refs[i].kind != REF_BRANCH)
+			continue;
+		buf_puts(&text, shown++ ? ", " : "");
+		buf_put_printable(&text, slice_of(list->refs[i].name));
+	}
+	err_hint(err, "it must be pushed to be found: a branch%s%s%s, a tag, a tag pattern or a commit",
+		 text.len ? " (there are: " : "", buf_str(&text), text.len ? ")" : "");
 }
 
 static int check_ref(const char *ref, struct err *err)
