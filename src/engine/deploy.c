@@ -598,6 +598,22 @@ static void describe(void *context)
 	plan_describe(job->engine, &job->plan);
 }
 
+/* A commit is deployed, not what lies in this folder: said to whom may wonder. */
+static void tell_uncommitted(struct job *job)
+{
+	struct engine *engine = job->engine;
+	struct source *source;
+	struct err untold = ERR_INIT;
+
+	if (!needs_source(job) || strcmp(engine->project->source, ".") != 0 ||
+	    engine_source(engine, false, &source, &untold))
+		return;
+	size_t count = source_count_uncommitted(source, engine->project->dir);
+	if (count)
+		event_note(&engine->events, "info", "%zu %s in this folder %s not committed, and so not in this: it is commit %.8s",
+			   count, count == 1 ? "change" : "changes", count == 1 ? "is" : "are", job->artifact.commit);
+}
+
 /* A provider that is away must not keep a fleet from being put in order. */
 static int configure_and_recover(struct job *job, struct err *err)
 {
@@ -725,6 +741,8 @@ int deploy_run(struct engine *engine, const struct deploy_request *request, json
 	/* The servers hear good-bye while this machine writes down what happened. */
 	if (job.fleet)
 		fleet_leave(job.fleet);
+	if (result == 0)
+		tell_uncommitted(&job);
 	if (!request->dry_run) {
 		history_end(&job.history, &job.plan, &job.rollout, result ? err : NULL);
 		if (job.plan.servers)

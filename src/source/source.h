@@ -78,6 +78,10 @@ int source_fetch(struct source *source, const struct source_watch *watch, struct
 int source_need_commit(struct source *source, const char *hash, const struct source_watch *watch,
 		       struct err *err) CHECKED;
 
+/* How much in the working folder of the repository that holds `dir` is in no commit (whole
+ * folders count once); 0 where there is no working folder, or git cannot tell. */
+size_t source_count_uncommitted(struct source *source, const char *dir);
+
 /* Everything below reads the mirror only. ERR_NOT_FOUND when it was never fetched. */
 
 /* `ref`: "HEAD", a branch, a tag, refs/heads/…, refs/tags/…, a tag pattern
