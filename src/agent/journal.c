@@ -120,6 +120,7 @@ static void begin_account(struct accounting *a, const struct record *record)
 		.by = record_get_str(a->arena, record, "by"),
 		.plan = record_get_str(a->arena, record, "plan"),
 		.kind = record_get_str(a->arena, record, "kind"),
+		.shape = record_get_str(a->arena, record, "shape"),
 		.verdict = "prepared",
 		.receipt = "",
 		.at = record_get_i64(record, "at", 0),

@@ -77,7 +77,7 @@ static void copy_fields(struct preparation *p, const struct record *request)
 {
 	static const char *const keys[] = {
 		"plan",	  "kind", "release", "config",	  "commit",   "subject",	"by",
-		"reason", "tree", "recipe",  "build_key", "platform", "decision_place", "decision_server"};
+		"reason", "tree", "recipe",  "build_key", "platform", "decision_place", "decision_server", "shape"};
 	struct slice value;
 	size_t cursor = 0;
 

@@ -72,7 +72,7 @@ enum message_type {
 	                    * path= (absolute, resolved) user= uid= host= system= arch= ssh_address= (the
 	                    * server's own address of this connection) free_bytes= free_files= config_key= (64
 	                    * hex digits that config sets are named with; empty: none. A secret) */
-	MSG_ACTIVATION,    /* number= name= release= config= deployment= commit= subject= by= at= plan= kind=
+	MSG_ACTIVATION,    /* number= name= release= config= deployment= commit= subject= by= at= plan= kind= shape=
 	                    * verdict= (prepared | activated | live | verified | failed | reverted)
 	                    * receipt= (http | command | none; empty when not verified) verified_at= */
 	MSG_PENDING,       /* deployment= name= number= release= config= plan= by= at= previous=
@@ -125,7 +125,8 @@ enum message_type {
 	                    * base= config= commit= subject= by= reason= commit_time= (seconds) expect= (name of
 	                    * the live activation the plan saw; empty: none) decision_place= decision_server=
 	                    * servers= (repeated) link= (auto | copy) shared_dir= shared_file= generated= (all
-	                    * repeated) tree= recipe= build_key= platform= manifest_bytes= (decoded size)
+	                    * repeated) tree= recipe= build_key= platform= shape= (digest of the lists
+	                    * before, kept for who asks) manifest_bytes= (decoded size)
 	                    * rendered= (so many RENDER follow) config_from= (without rendered=: name of the
 	                    * kept activation whose rendered files it gets; absent: none) config_key= (kept) */
 	MSG_OFFERED,       /* epoch=   everything the controller believes to be lacking has been sent */

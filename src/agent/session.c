@@ -291,6 +291,7 @@ static void put_account(struct buf *text, const char *name, const struct account
 	record_put_opt(text, "by", account->by);
 	record_put_opt(text, "plan", account->plan);
 	record_put_opt(text, "kind", account->kind);
+	record_put_opt(text, "shape", account->shape);
 	record_put_i64(text, "at", account->at);
 	record_put_str(text, "verdict", account->verdict);
 	record_put_opt(text, "receipt", account->receipt);

@@ -20,6 +20,11 @@
 	{                                                                                                   \
 		"reason", OPERATION_STRING, .value = "TEXT", .text = "why, with --hotfix"                     \
 	}
+#define KEY_AGAIN                                                                                           \
+	{                                                                                                   \
+		"again", OPERATION_FLAG,                                                                    \
+			.text = "a new activation also when nothing changed: hooks run, the application is reloaded" \
+	}
 #define KEY_DRY_RUN                                                                                         \
 	{                                                                                                   \
 		"dry_run", OPERATION_FLAG, .text = "only say what would happen; leaves nothing on the servers" \
@@ -39,6 +44,7 @@ static struct deploy_request request_of(const json_t *in, enum deployment_kind k
 		.config_only = input_flag(in, "config_only"),
 		.config_back = input_flag(in, "config"),
 		.dry_run = input_flag(in, "dry_run"),
+		.again = input_flag(in, "again"),
 		.hotfix = input_flag(in, "hotfix"),
 		.reason = input_str(in, "reason"),
 		.wait_ms = input_int(in, "wait", WAIT_MS),
@@ -87,6 +93,7 @@ static const struct operation_key deploy_keys[] = {
 	{ "ref", OPERATION_STRING, .value = "REF", .text = "branch, tag, tag pattern or commit; otherwise what deploy_on says" },
 	{ "release", OPERATION_STRING, .value = "RELEASE", .text = "a release that exists, by its digest or a beginning of it" },
 	{ "config_only", OPERATION_FLAG, .text = "the release that is live, with the configuration of now: nothing is built or sent" },
+	KEY_AGAIN,
 	KEY_DRY_RUN,
 	KEY_HOTFIX,
 	KEY_REASON,
@@ -110,6 +117,7 @@ const struct operation operation_deploy = {
 static const struct operation_key promote_keys[] = {
 	{ "from", OPERATION_STRING, .positional = true, .value = "FROM", .text = "where the release is live and verified" },
 	{ "environment", OPERATION_STRING, .positional = true, .value = "TO", .text = "the environment it goes to" },
+	KEY_AGAIN,
 	KEY_DRY_RUN,
 	KEY_HOTFIX,
 	KEY_REASON,

@@ -198,6 +198,8 @@ static void render_plan(struct page *page)
 		put_files(page, num(server, "files"));
 		buf_puts(page->out, ", ");
 		render_bytes(page->out, num(server, "bytes"));
+		if (*live && !flag(server, "shape_same"))
+			buf_puts(page->out, "; shared_dirs, shared_files, generated or link changed");
 		buf_putc(page->out, '\n');
 	}
 	put_edits(page, servers, NULL);
@@ -275,7 +277,9 @@ static void render_deploy(struct page *page)
 		plain(page, str(r, "subject"));
 		buf_putc(page->out, ')');
 	}
-	buf_printf(page->out, "%s deployment %s\n", unchanged ? " already;" : ",", str(r, "deployment"));
+	if (unchanged)
+		buf_puts(page->out, " already (--again deploys it anew: hooks, reload)");
+	buf_printf(page->out, "%s deployment %s\n", unchanged ? ";" : ",", str(r, "deployment"));
 }
 
 /* --- status ------------------------------------------------------------------------ */

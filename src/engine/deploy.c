@@ -548,6 +548,7 @@ static int judge(struct job *job, struct err *err)
 	job->plan.environment = job->environment;
 	job->plan.artifact = job->artifact;
 	job->plan.hotfix = job->request->hotfix;
+	job->plan.again = job->request->again;
 	job->plan.reason = job->request->reason;
 	/* The release is live there already: its way there was judged when it came. */
 	if (job->request->kind == DEPLOYMENT_ROLLBACK || job->request->config_only)

@@ -12,6 +12,7 @@ struct deploy_request {
 	const char *to;         /* rollback: the deployment to go back to; NULL: the one before */
 	bool config_only;       /* the live release with the configuration of now */
 	bool config_back;       /* rollback: of the configuration only */
+	bool again;             /* also when nothing would change */
 	bool dry_run;           /* plan only; leaves nothing on the servers */
 	bool hotfix;
 	const char *reason;

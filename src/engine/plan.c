@@ -132,6 +132,33 @@ static void list_commits(struct engine *engine, struct plan *plan)
 		plan->commits_back = 0;
 }
 
+static void put_paths(struct buf *text, const char *what, const struct str_list *paths)
+{
+	for (size_t i = 0; i < paths->count; i++)
+		buf_printf(text, "%s %s\n", what, paths->items[i]);
+}
+
+/* What of lockstep.yml shows in an activation, besides its release and its configuration. */
+static void name_shape(struct plan *plan)
+{
+	const struct delivery *delivery = &plan->environment->delivery;
+	AUTO(buf_free) struct buf text = BUF_INIT(16 << 20);
+	struct digest digest;
+
+	buf_printf(&text, "link %d\n", delivery->link);
+	put_paths(&text, "shared_dir", &delivery->shared_dirs);
+	put_paths(&text, "shared_file", &delivery->shared_files);
+	put_paths(&text, "generated", &delivery->generated);
+	digest_of(buf_slice(&text), &digest);
+	digest_to_hex(&digest, plan->shape_hex);
+}
+
+/* What an earlier lockstep deployed does not say; it is taken to fit. */
+static bool has_shape(const struct server_activation *activation, const struct plan *plan)
+{
+	return !*activation->shape || strcmp(activation->shape, plan->shape_hex) == 0;
+}
+
 /* Everything that, if it were different, would make this another deployment. */
 static void name_plan(struct engine *engine, struct plan *plan)
 {
@@ -147,12 +174,7 @@ static void name_plan(struct engine *engine, struct plan *plan)
 		   delivery->health.kind, delivery->health.url ? delivery->health.url : "-",
 		   (long long)delivery->health.status, delivery->health.body ? delivery->health.body : "-",
 		   delivery->health.command ? delivery->health.command : "-");
-	for (size_t i = 0; i < delivery->shared_dirs.count; i++)
-		buf_printf(&text, "shared_dir %s\n", delivery->shared_dirs.items[i]);
-	for (size_t i = 0; i < delivery->shared_files.count; i++)
-		buf_printf(&text, "shared_file %s\n", delivery->shared_files.items[i]);
-	for (size_t i = 0; i < delivery->generated.count; i++)
-		buf_printf(&text, "generated %s\n", delivery->generated.items[i]);
+	buf_printf(&text, "shape %s\n", plan->shape_hex);
 	for (size_t p = 0; p < HOOK_POINTS; p++)
 		for (size_t i = 0; i < delivery->hooks.points[p].count; i++) {
 			const struct hook *hook = &delivery->hooks.points[p].items[i];
@@ -177,9 +199,10 @@ static void name_plan(struct engine *engine, struct plan *plan)
 
 /* Whether a new activation can be made of the live one alone: what was edited by hand
  * is a rendered file or nothing. */
-static bool can_only_configure(const struct plan_server *server, const struct digest *release)
+static bool can_only_configure(const struct plan_server *server, const struct plan *plan)
 {
-	if (!server->live || !digest_equal(&server->live->release, release) || !activation_is_good(server->live) ||
+	if (!server->live || !digest_equal(&server->live->release, &plan->artifact.release) ||
+	    !server->shape_same || !activation_is_good(server->live) ||
 	    server->edit_count != server->edits_kept)
 		return false;
 	for (size_t i = 0; i < server->edits_kept; i++)
@@ -204,6 +227,7 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 	plan->servers = ARENA_NEW_ARRAY(arena, plan->server_count, struct plan_server);
 	if (plan_need_all(environment, fleet, err))
 		return -1;
+	name_shape(plan);
 	/* Reading only: a failed scan is an error, since not to know of edits is not to have none. */
 	if (fleet_scan(fleet, NULL, false, err))
 		return err_wrap(err, "looking for hand edits");
@@ -221,9 +245,10 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 		server->edits = scan->edits;
 		server->edits_kept = scan->edits_kept;
 		server->edit_count = scan->edit_count;
+		server->shape_same = server->live && has_shape(server->live, plan);
 		server->current = server->live && digest_equal(&server->live->release, &artifact->release) &&
-				  strcmp(server->live->config, plan->config_hex) == 0 && activation_is_good(server->live) &&
-				  scan->edit_count == 0;
+				  strcmp(server->live->config, plan->config_hex) == 0 && server->shape_same &&
+				  activation_is_good(server->live) && scan->edit_count == 0 && !plan->again;
 		server->config_same = server->live && strcmp(server->live->config, plan->config_hex) == 0;
 		/* What asks for a verification is not satisfied by one that never happened. */
 		if (server->current && environment->delivery.health.kind != HEALTH_UNSET &&
@@ -233,7 +258,7 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 		if (!state_is_ours(state, engine->project->name, environment->name))
 			server->current = false;
 		plan->current = plan->current && server->current;
-		config_only = config_only && !server->current && can_only_configure(server, &artifact->release);
+		config_only = config_only && !server->current && can_only_configure(server, plan);
 		plan->foreign = plan->foreign || state->hello.foreign;
 	}
 	/* The release is live everywhere: only its configuration is made anew. */
@@ -394,6 +419,7 @@ static json_t *servers_json(const struct plan *plan)
 				json_array_append_new(reloads,
 						      json_string(plan->environment->delivery.reload.items[r].text));
 		json_object_set_new(row, "activation", json_string(server->expect));
+		json_object_set_new(row, "shape_same", json_boolean(server->shape_same));
 		json_object_set_new(row, "group", json_cstr(server->server->group));
 		json_object_set_new(row, "reload", reloads);
 		if (server->from)

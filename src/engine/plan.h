@@ -19,7 +19,7 @@ struct plan_server {
 	const struct server_edit *edits;  /* hand edits in the live activation */
 	size_t edits_kept;
 	uint64_t edit_count;
-	bool config_same;
+	bool config_same, shape_same;
 	bool current;                     /* has release and config live and good already */
 	uint64_t files_changed, bytes_changed; /* against what is live; everything when nothing is */
 };
@@ -33,6 +33,7 @@ struct plan {
 	char id[DEPLOYMENT_ID_LEN + 1];
 	enum deployment_kind kind;
 	bool hotfix;
+	bool again;                       /* a new activation also where nothing would change */
 	const char *reason;
 	const struct environment *environment;
 	struct artifact artifact;
@@ -53,6 +54,7 @@ struct plan {
 	struct plan_change *changes;      /* files and links, the first PLAN_CHANGES_SHOWN in path order */
 	size_t changes_shown;
 	size_t change_count;              /* all, folders counted */
+	char shape_hex[DIGEST_HEX_LEN + 1];    /* of what an activation holds besides: shared, generated, copied */
 	char delivery_hex[DIGEST_HEX_LEN + 1]; /* of how it is built and delivered, templates merged in */
 	char digest_hex[DIGEST_HEX_LEN + 1];
 };
@@ -63,7 +65,7 @@ enum { PLAN_COMMITS_MAX = 20, PLAN_CHANGES_SHOWN = 200 };
  * asks when it is over. Once. */
 void plan_describe(struct engine *engine, struct plan *plan);
 /* `fleet` is connected to all servers of the environment; looks at what is live there
- * now and for hand edits. *plan keeps its id, hotfix, reason, gates and configuration.
+ * now and for hand edits. *plan keeps its id, hotfix, again, reason, gates and configuration.
  * DEPLOYMENT_DEPLOY becomes DEPLOYMENT_CONFIG when only the configuration would change. */
 int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,
 	      const struct artifact *artifact, struct fleet *fleet, struct plan *plan, struct err *err) CHECKED;

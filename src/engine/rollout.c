@@ -123,6 +123,7 @@ static int prepare(struct run *run, const struct plan *plan, bool with_lease, st
 			.recipe = artifact->recipe,
 			.build_key = artifact->build_key,
 			.platform = artifact->platform,
+			.shape = plan->shape_hex,
 			.from = plan->servers[i].from,
 			.rendered = rendered,
 			.rendered_count = rendered_count,

@@ -167,6 +167,7 @@ static int activation_take(struct link *link, const struct record *record, struc
 	activation->by = link_text(link, record, "by");
 	activation->plan = link_text(link, record, "plan");
 	activation->kind = link_text(link, record, "kind");
+	activation->shape = link_text(link, record, "shape");
 	activation->verdict = link_text(link, record, "verdict");
 	activation->receipt = link_text(link, record, "receipt");
 	activation->at = record_get_i64(record, "at", 0);
@@ -231,6 +232,7 @@ void link_note_prepared(struct link *link)
 					     .by = "",
 					     .plan = "",
 					     .kind = "",
+					     .shape = "",
 					     .verdict = "prepared",
 					     .receipt = ""};
 	digest_to_hex(&link->release, list[0].release_hex);

@@ -49,6 +49,7 @@ struct server_activation {
 	struct digest release;
 	char release_hex[DIGEST_HEX_LEN + 1]; /* "" when the server's journal does not know */
 	const char *config, *deployment, *commit, *subject, *by, *plan, *kind;
+	const char *shape; /* as its deployment asked for; "" of an earlier lockstep */
 	const char *verdict; /* prepared | activated | live | verified | failed | reverted */
 	const char *receipt; /* http | command | none; "" when not verified */
 	int64_t at, verified_at;
@@ -136,6 +137,7 @@ struct prepare_request {
 	const char *link_mode; /* auto | copy */
 	struct text_list shared_dirs, shared_files, generated;
 	const char *tree, *recipe, *build_key, *platform;
+	const char *shape; /* digest of the lists of paths and link_mode; NULL */
 	const char *from; /* RESTORE: name of a kept activation */
 	const struct rendered_file *rendered;
 	size_t rendered_count;

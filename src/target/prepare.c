@@ -138,6 +138,7 @@ static void request_put(struct link *link, struct buf *record, const struct prep
 	record_put_opt(record, "recipe", request->recipe);
 	record_put_opt(record, "build_key", request->build_key);
 	record_put_opt(record, "platform", request->platform);
+	record_put_opt(record, "shape", request->shape);
 	if (manifest_bytes)
 		record_put_u64(record, "manifest_bytes", manifest_bytes);
 	record_put_opt(record, "from", request->from);

@@ -4,6 +4,7 @@ would see on the server."""
 import os
 import re
 import stat
+import subprocess
 import time
 
 import pytest
@@ -394,3 +395,58 @@ def test_agents_of_long_ago_are_removed(shop):
     shop.repo.write("new.txt", "new").commit("Add a file")
     shop.run.ok("deploy", "dev")
     assert place.agents == sorted([*own, private / ("agent-" + "1" * 64)])
+
+
+def test_a_folder_that_becomes_shared_is_something_to_deploy(shop):
+    shop.environment("dev", "web1").run.ok("deploy", "dev")
+    release = shop.place().live.split("-")[1]
+    shop.config["deploy"]["shared_dirs"] = ["uploads"]
+    shop.save()
+    assert "shared_dirs, shared_files, generated or link changed" in shop.run.ok("plan", "dev").out
+    assert shop.run.ok("deploy", "dev", "--json").json["outcome"] == "live"
+    assert shop.place().live.split("-")[1] == release
+    assert os.path.islink(shop.place().live_dir / "uploads")
+    assert shop.run.ok("deploy", "dev", "--json").json["outcome"] == "unchanged"
+    del shop.config["deploy"]["shared_dirs"]
+    shop.save().run.ok("deploy", "dev")
+    assert not os.path.lexists(shop.place().live_dir / "uploads")
+    assert shop.place().tree() == shop.repo.tree()
+
+
+def test_how_it_is_deployed_is_nothing_to_deploy_unless_again_is_said(shop):
+    """Hooks, reload, health and keep say how, not what: they count from the next deployment on."""
+    shop.environment("dev", "web1").run.ok("deploy", "dev")
+    shop.config["deploy"] |= {"hooks": {"after_activate": "echo ran >> $HOME/ran"}, "keep": 3}
+    shop.save()
+    ran = shop.sshd["web1"].home / "ran"
+    first = shop.place().live
+    assert "--again" in shop.run.ok("deploy", "dev").out
+    assert shop.place().live == first and not ran.exists()
+    assert shop.run.ok("deploy", "dev", "--again", "--json").json["outcome"] == "live"
+    assert ran.read_text() == "ran\n"
+    assert shop.place().live != first and shop.place().tree() == shop.repo.tree()
+
+
+def test_what_is_not_committed_is_not_deployed_and_said_so(shop):
+    """With `source: .`: a person who has just edited a file must not wonder."""
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    shop.config["source"] = "."
+    shop.environment("dev", "web1")
+    (shop.folder / "index.html").write_text("one")
+    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "One"]):
+        subprocess.run([*git, *words], cwd=shop.folder, check=True)
+    assert "not committed" not in shop.run.ok("deploy", "dev").err
+    (shop.folder / "index.html").write_text("two")
+    (shop.folder / "new.html").write_text("new")
+    for verb in (["plan", "dev"], ["deploy", "dev"]):
+        assert "2 changes in this folder are not committed" in shop.run.ok(*verb).err
+    assert (shop.place().live_dir / "index.html").read_text() == "one"
+
+
+def test_a_branch_that_is_not_there_is_told_with_those_that_are(shop):
+    shop.environment("dev", "web1", deploy_on={"push": "production-ready"})
+    result = shop.run("plan", "dev")
+    assert result.code == 5
+    assert "has no branch, tag or commit `production-ready`" in result.err
+    assert "there are: " in result.err and "main" in result.err and "legacy" in result.err
+    assert result.err.count(str(shop.repo.dir)) == 2, "once when it is fetched, once in the message"
