@@ -263,6 +263,10 @@ int ssh_explain(const struct place_address *address, int status, const char *err
 	if (status == 255)
 		return err_set(err, ERR_NETWORK, "ssh could not connect to %s%s%s", address->host,
 			       said.len ? ": " : "", buf_str(&quoted));
+	/* Of ssh itself or of the shell there: a shell says both like this. */
+	if (status > 128 && status < 128 + 32)
+		return err_set(err, ERR_NETWORK, "the line to %s was cut: ssh was ended by signal %d%s%s",
+			       address->host, status - 128, said.len ? ": " : "", buf_str(&quoted));
 	err_set(err, ERR_DENIED, "the login on %s did not run our command (status %d)%s%s", address->host,
 		status, said.len ? ": " : "", buf_str(&quoted));
 	return err_hint(

@@ -76,6 +76,7 @@ static const struct {
 	 "may not log in", "usermod"},
 	{"a forced command", "", "sftp only\n", 1, ERR_DENIED,
 	 "did not run our command (status 1): sftp only", "forced command"},
+	{"ssh was killed", "", "", 137, ERR_NETWORK, "ssh was ended by signal 9", ""},
 	{"something new", "ssh: the dog ate the cable\r\n", "", 255, ERR_NETWORK,
 	 "ssh could not connect to 10.0.0.7: ssh: the dog ate the cable", ""},
 	{"nothing said", "", "", 255, ERR_NETWORK, "ssh could not connect to 10.0.0.7", ""},
