@@ -211,11 +211,15 @@ static int fail_after_decision(struct run *run, struct rollout *out, struct err 
 			"%s\nall servers are back on what was live before", why.text);
 		return *hint ? err_hint(err, "%s", hint) : -1;
 	}
-	/* All new although something failed on the way: only the writing down is missing. */
-	out->outcome = outcome == OUTCOME_LIVE ? OUTCOME_UNKNOWN : outcome;
-	if (outcome == OUTCOME_LIVE)
-		err->code = ERR_MIXED;
-	return -1;
+	out->outcome = outcome;
+	if (outcome != OUTCOME_LIVE)
+		return -1;
+	/* All new although something failed on the way: to finish it or to take it back could not
+	 * be written down. */
+	out->outcome = OUTCOME_UNKNOWN;
+	err_set(err, ERR_MIXED, "%s\nthe servers now: all have the new activation, and the way back could not be gone", why.text);
+	return err_hint(err, "run the same command again when the servers can be reached: it finishes or goes back by what was "
+			     "decided");
 }
 
 /* The point of no silent return: from here on an interruption goes forward. */
