@@ -66,6 +66,33 @@ static int find_decision(struct run *run, const struct server_pending *pending, 
 	return err_hint(err, "put it back into lockstep.yml for one deployment, or look into its .lockstep/journal");
 }
 
+/* After the decision nothing is as it was: what could not be done leaves it mixed. */
+static int left_undone(struct err *err)
+{
+	if (err->code == ERR_INTERRUPTED || err->code == ERR_CONFLICT || err->code == ERR_MIXED)
+		return -1;
+	err->code = ERR_MIXED;
+	return *err->hint ? -1 : err_hint(err, "run the same command again when the servers can be reached");
+}
+
+/* The decision server has finished, and with it the deployment: nobody can take it back for
+ * the rest. They show what all show, not verified, and the next deployment or rollback, which
+ * is what we were asked for, puts that right. */
+static int finish_unverified(struct run *run, const struct err *why, struct err *err)
+{
+	if (why->code != ERR_FAILED) {
+		*err = *why;
+		return left_undone(err);
+	}
+	err_clear(err);
+	if (run_record(run, "live", why->text, err))
+		return left_undone(err);
+	event_note(&run->engine->events, "warn",
+		   "the interrupted deployment %s was finished before on other servers, so it stays live, not verified: %s",
+		   run->deployment, why->text);
+	return 0;
+}
+
 static int recover_one(struct run *run, const struct server_pending *first, bool *which, struct err *err)
 {
 	const char *decision = NULL;
@@ -88,18 +115,18 @@ static int recover_one(struct run *run, const struct server_pending *first, bool
 	if (strcmp(decision, "") == 0)
 		return fleet_abandon(run->fleet, which, run->deployment, err);
 	if (strcmp(decision, "go-back") == 0) {
-		if (fleet_revert(run->fleet, which, run->deployment, err) || run_reload(run, run->names, err))
-			return -1;
-		return run_record(run, "failed", "taken back after an interruption", err);
+		if (fleet_revert(run->fleet, which, run->deployment, err) || run_reload(run, run->names, err) ||
+		    run_record(run, "failed", "taken back after an interruption", err))
+			return left_undone(err);
+		return 0;
 	}
 	if (run_finish(run, err) == 0)
 		return 0;
 	struct err why = *err;
-	/* A decision server that has finished already cannot take it back for the others. */
 	if (!which[run->decision_server])
-		return err_wrap(err, "finishing the interrupted deployment %s", run->deployment);
+		return finish_unverified(run, &why, err);
 	if (run_go_back(run, why.text, err))
-		return -1;
+		return left_undone(err);
 	event_note(&run->engine->events, "warn", "the interrupted deployment %s did not pass and was taken back: %s",
 		   run->deployment, why.text);
 	err_clear(err);
