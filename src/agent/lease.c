@@ -317,11 +317,33 @@ static int begin_epoch(struct session *session, const struct record *request, st
 	return write_holder(session, request, err) || state_save(&session->place, state, err) ? -1 : 0;
 }
 
+/* Other tools that know this layout, and the file each has while it deploys. */
+static int check_foreign_locks(struct session *session, struct err *err)
+{
+	static const struct {
+		const char *file, *tool, *command;
+	} locks[] = {
+		{ ".dep/deploy.lock", "Deployer", "dep deploy:unlock" },
+		{ "deploy.lock", "Mina", "mina deploy:force_unlock" },
+	};
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(locks); i++) {
+		if (fstatat(session->place.dir_fd, locks[i].file, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		err_set(err, ERR_CONFLICT, "%s is being deployed to by %s (it has %s)", session->place.path, locks[i].tool,
+			locks[i].file);
+		return err_hint(err, "wait for it; a lock left behind goes with `%s`, or by removing that file",
+				locks[i].command);
+	}
+	return 0;
+}
+
 int handle_lease(struct session *session, const struct record *request, struct err *err)
 {
 	if (open_to_change(session, err) || take_lock(session, record_get_i64(request, "wait_ms", 0), err))
 		return -1;
-	if (begin_epoch(session, request, err)) {
+	if (check_foreign_locks(session, err) || begin_epoch(session, request, err)) {
 		close_fd(&session->lock_fd);
 		return -1;
 	}

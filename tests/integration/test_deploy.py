@@ -341,6 +341,22 @@ def test_a_foreign_release_is_respected(shop):
     assert (foreign / "old.php").read_text() == "old"
 
 
+@pytest.mark.parametrize("lock, tool", [(".dep/deploy.lock", "Deployer"), ("deploy.lock", "Mina")])
+def test_the_lock_of_another_tool_is_respected(shop, lock, tool):
+    shop.environment("dev", "web1").run.ok("deploy", "dev")
+    live = shop.place().live
+    file = shop.place().path / lock
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("ann")
+    shop.repo.write("new.txt", "new").commit("New")
+    result = shop.run("deploy", "dev")
+    assert result.code == 6, str(result)
+    assert f"is being deployed to by {tool} (it has {lock})" in result.err
+    assert shop.place().live == live and file.read_text() == "ann"
+    file.unlink()
+    shop.run.ok("deploy", "dev")
+
+
 def test_a_current_that_is_a_folder_is_refused_and_left_alone(shop):
     shop.environment("dev", "web1")
     place = shop.place()
