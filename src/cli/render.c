@@ -40,6 +40,8 @@ static void put_gates(struct page *page, const json_t *gates)
 }
 
 /* "1 file", "2 files" */
+static const char *plural(int64_t count) { return count == 1 ? "" : "s"; }
+
 static void put_files(struct page *page, int64_t count)
 {
 	buf_printf(page->out, "%lld file%s", (long long)count, count == 1 ? "" : "s");
@@ -638,8 +640,8 @@ static void render_verify(struct page *page)
 		plain(page, str(row, "why"));
 		buf_putc(page->out, '\n');
 	}
-	buf_printf(page->out, "%lld objects and %lld releases read (", (long long)num(r, "objects"),
-		   (long long)num(r, "manifests"));
+	buf_printf(page->out, "%lld object%s and %lld release%s read (", (long long)num(r, "objects"), plural(num(r, "objects")),
+		   (long long)num(r, "manifests"), plural(num(r, "manifests")));
 	render_bytes(page->out, num(r, "bytes"));
 	buf_printf(page->out, "), %lld damaged\n", (long long)num(r, "damaged"));
 }
@@ -679,10 +681,11 @@ static void render_gc(struct page *page)
 		one_line(page, str(row, "why"));
 		buf_putc(page->out, '\n');
 	}
-	buf_printf(page->out, "%s %lld releases and %lld objects (", flag(r, "dry_run") ? "would remove" : "removed",
-		   (long long)num(r, "manifests_removed"), (long long)num(r, "objects_removed"));
+	buf_printf(page->out, "%s %lld release%s and %lld object%s (", flag(r, "dry_run") ? "would remove" : "removed",
+		   (long long)num(r, "manifests_removed"), plural(num(r, "manifests_removed")),
+		   (long long)num(r, "objects_removed"), plural(num(r, "objects_removed")));
 	render_bytes(page->out, num(r, "bytes_removed"));
-	buf_printf(page->out, "), %lld releases kept\n", (long long)num(r, "manifests_kept"));
+	buf_printf(page->out, "), %lld release%s kept\n", (long long)num(r, "manifests_kept"), plural(num(r, "manifests_kept")));
 }
 
 static void render_version(struct page *page)

@@ -64,7 +64,7 @@ void init_print(const struct init_row *row, const char *project_name, struct buf
 	const char *name = valid_name(&name_buf, project_name);
 	buf_printf(out,
 		   "# lockstep.yml: how %s goes from development to production.\n"
-		   "# `lockstep config validate` checks this file; \n"
+		   "# `lockstep config validate` checks this file;\n"
 		   "# `lockstep config reference` explains every key.\n"
 		   "version: 1\n"
 		   "project: %s\n"

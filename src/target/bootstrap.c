@@ -57,6 +57,7 @@ static const char script_place[] =
 /* The place itself is for the web server's eyes too, hence the other umask. */
 static const char script_serve[] =
 	"if ! ok \"$f\"; then "
+	"[ -d \"$p\" ] || ! there \"$p\" || die file \"$p\"; "
 	"[ -d \"$p\" ] || (umask 022; mkdir -p \"$p\") || die make \"$p\"; "
 	"[ -h \"$l\" ] && die link \"$l\"; "
 	"[ -d \"$l\" ] || mkdir \"$l\" || [ -d \"$l\" ] || die make \"$l\"; "
@@ -191,6 +192,9 @@ int bootstrap_explain(const char *what, const char *text, const struct bootstrap
 		err_hint(err,
 			 "create the folder once and give it to the deploy user: sudo install -d -o USER %s",
 			 bootstrap->path);
+	} else if (strcmp(what, "file") == 0) {
+		err_set(err, ERR_CONFLICT, "%s on the server is no folder", where);
+		err_hint(err, "move it away, or give the environment another `path`");
 	} else if (strcmp(what, "link") == 0) {
 		err_set(err, ERR_DENIED, "%s on the server is a symbolic link, which is never followed",
 			where);

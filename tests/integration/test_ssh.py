@@ -98,6 +98,17 @@ def test_an_account_without_a_shell_is_said_so(shop):
     assert "web1" in result.err and "this account is not for you" in result.err
 
 
+def test_a_place_that_is_a_file_is_said_so(shop):
+    shop.environment("dev", "web1")
+    place = shop.place().path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("precious")
+    result = shop.run("deploy", "dev")
+    assert result.code == 6, str(result)
+    assert "is no folder" in result.err and "move it away" in result.err
+    assert place.read_text() == "precious"
+
+
 def test_nothing_is_left_running_on_the_server(shop):
     shop.environment("dev", "web1").run.ok("deploy", "dev")
     shop.run.ok("status")
