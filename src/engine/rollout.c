@@ -203,7 +203,7 @@ static int fail_after_decision(struct run *run, struct rollout *out, struct err 
 	if (result)
 		event_note(&run->engine->events, "bad", "%s", back.text);
 	enum deployment_outcome outcome = read_outcome(run, out, err);
-	if (outcome == OUTCOME_ALL_OLD) {
+	if (outcome == OUTCOME_ALL_OLD && run->go_back_decided) {
 		char hint[ERR_HINT_MAX];
 		snprintf(hint, sizeof(hint), "%s", why.hint);
 		out->outcome = why.code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_RESTORED;
@@ -212,12 +212,13 @@ static int fail_after_decision(struct run *run, struct rollout *out, struct err 
 		return *hint ? err_hint(err, "%s", hint) : -1;
 	}
 	out->outcome = outcome;
-	if (outcome != OUTCOME_LIVE)
+	if (outcome != OUTCOME_LIVE && outcome != OUTCOME_ALL_OLD)
 		return -1;
-	/* All new although something failed on the way: to finish it or to take it back could not
-	 * be written down. */
+	/* All the same, but what is written down says otherwise, and whoever comes next goes by that. */
 	out->outcome = OUTCOME_UNKNOWN;
-	err_set(err, ERR_MIXED, "%s\nthe servers now: all have the new activation, and the way back could not be gone", why.text);
+	err_set(err, ERR_MIXED, "%s\nthe servers now: all %s, and %s", why.text,
+		outcome == OUTCOME_LIVE ? "have the new activation" : "are as before",
+		run->go_back_decided ? "the way back could not be gone" : "that it is to go back could not be written down");
 	return err_hint(err, "run the same command again when the servers can be reached: it finishes or goes back by what was "
 			     "decided");
 }

@@ -327,6 +327,7 @@ int run_go_back(struct run *run, const char *why, struct err *err)
 		if (run_reconnect(run, &lost) || run_decide(run, "go-back", why, err))
 			return err_wrap(err, "deciding to go back");
 	}
+	run->go_back_decided = true;
 	fault_mark("engine.go_back.decided");
 	run_undo_hooks(run, HOOK_AFTER_ACTIVATE, "live");
 	if (fleet_revert(run->fleet, run->which, run->deployment, err)) {

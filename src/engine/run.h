@@ -21,6 +21,7 @@ struct run {
 	const char *receipt;      /* http | command | none */
 	struct configuration *configuration; /* NULL: plain values only */
 	bool decide_on_activate;  /* one server: both in one request */
+	bool go_back_decided;     /* written down: whoever comes next goes back, too */
 };
 
 struct run run_begin(struct engine *engine, const struct environment *environment, struct fleet *fleet,

@@ -144,6 +144,20 @@ def resume(shop):
     return False
 
 
+def test_a_way_back_that_could_not_be_written_down_is_not_called_one(ready):
+    """All servers are as before, but the commit stands alone: the next run goes forward."""
+    twice = "target.decide.before=fail:2"
+    result = ready.run("deploy", "dev", env={"LOCKSTEP_FAULT": f"engine.before_activate=fail,{twice},{twice}"})
+    assert result.code == 10, str(result)
+    assert "the servers now: all are as before, and that it is to go back could not be written down" in result.err
+    assert "run the same command again" in result.err
+    assert seen(ready) == ["old", "old"]
+    assert ready.run.ok("log", "--json").json["deployments"][0]["outcome"] == "unknown"
+    result = ready.run.ok("deploy", "dev")
+    assert "it was decided: finishing it" in result.err
+    assert seen(ready) == ["new", "new"]
+
+
 # --- who finished first ----------------------------------------------------------------------------
 
 def test_a_server_that_fails_after_the_others_finished_is_no_dead_end(ready):
