@@ -13,8 +13,7 @@ static bool has_pending(struct fleet *fleet, size_t server)
 	return state && state->pending;
 }
 
-/* What the decision server's journal says about a deployment that it has closed already. */
-static const char *decision_in_journal(struct fleet *fleet, size_t server, const char *deployment, struct err *err)
+const char *run_decision_of(struct fleet *fleet, size_t server, const char *deployment, struct err *err)
 {
 	bool *only = calloc(fleet_count(fleet), sizeof(*only));
 	const char *decision = "";
@@ -52,7 +51,7 @@ static int find_decision(struct run *run, const struct server_pending *pending, 
 		if (state->pending && strcmp(state->pending->deployment, pending->deployment) == 0)
 			*decision = state->pending->decided;
 		else
-			*decision = decision_in_journal(run->fleet, i, pending->deployment, err);
+			*decision = run_decision_of(run->fleet, i, pending->deployment, err);
 		return *decision ? 0 : -1;
 	}
 	/* Never leased by that deployment: it cannot have decided anything. */

@@ -190,6 +190,15 @@ static int fail_before_decision(struct run *run, struct rollout *out, struct err
 	return *hint ? err_hint(err, "%s", hint) : -1;
 }
 
+/* Whoever comes next would go forward. A fleet of one decides as it activates, and may never have. */
+static bool may_be_committed(struct run *run)
+{
+	struct err unknown = ERR_INIT;
+	const char *decision = run_decision_of(run->fleet, run->decision_server, run->deployment, &unknown);
+
+	return !decision || strcmp(decision, "commit") == 0;
+}
+
 static int fail_after_decision(struct run *run, struct rollout *out, struct err *err)
 {
 	struct err why = *err;
@@ -203,7 +212,7 @@ static int fail_after_decision(struct run *run, struct rollout *out, struct err 
 	if (result)
 		event_note(&run->engine->events, "bad", "%s", back.text);
 	enum deployment_outcome outcome = read_outcome(run, out, err);
-	if (outcome == OUTCOME_ALL_OLD && run->go_back_decided) {
+	if (outcome == OUTCOME_ALL_OLD && (run->go_back_decided || !may_be_committed(run))) {
 		char hint[ERR_HINT_MAX];
 		snprintf(hint, sizeof(hint), "%s", why.hint);
 		out->outcome = why.code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_RESTORED;

@@ -55,6 +55,10 @@ int run_with_own_variables(struct run *run, const bool *which, struct run_reques
 /* What a server's commands get. */
 void run_variables(struct run *run, size_t server, struct variables *out);
 
+/* What a server's journal says was decided about a deployment, also one that is closed there:
+ * commit, go-back, or "" for nothing. NULL with err when it cannot be asked. */
+const char *run_decision_of(struct fleet *fleet, size_t server, const char *deployment, struct err *err) CHECKED;
+
 /* Before the decision: what was prepared goes away, `current` was never touched. */
 void run_abandon(struct run *run);
 /* From the decision on: activate, reload, verify, record. */

@@ -158,6 +158,19 @@ def test_a_way_back_that_could_not_be_written_down_is_not_called_one(ready):
     assert seen(ready) == ["new", "new"]
 
 
+def test_a_single_server_that_could_not_decide_is_untouched(ready):
+    """Neither line can be written, as on a full disk: the commit is not there, so nothing was done."""
+    ready.config["environments"]["dev"]["servers"] = ["web1"]
+    fails = "agent.decide.before=fail"
+    result = ready.save().run("deploy", "dev", env={"LOCKSTEP_FAULT_AGENT": f"{fails},{fails}"})
+    assert result.code == 8, str(result)
+    assert "all servers are back on what was live before" in result.err
+    assert ready.place("web1").tree() == ready.old
+    result = ready.run.ok("deploy", "dev")
+    assert "was interrupted; taking it back" in result.err
+    assert ready.place("web1").tree() == ready.new
+
+
 # --- who finished first ----------------------------------------------------------------------------
 
 def test_a_server_that_fails_after_the_others_finished_is_no_dead_end(ready):
