@@ -270,7 +270,9 @@ static int add_source(struct preparation *p, const char *name, bool report, stru
 	if (p->source_count > 0 && !report && is_large(p))
 		return 0;
 	if (load_source(p, source, &unusable)) {
-		looked_free(&p->looked);
+		/* Once there is a source, it is that one's. */
+		if (p->source_count == 0)
+			looked_free(&p->looked);
 		return 0;
 	}
 	tree_cursor_init(&source->cursor, source->root_fd);
