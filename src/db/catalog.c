@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct catalog *catalog_new(const struct catalog_engine *engine, const struct catalog_spec *spec)
@@ -49,15 +50,24 @@ void catalog_close(struct catalog **catalog)
 	*catalog = NULL;
 }
 
+static int ask(struct catalog *catalog, const char *sql, catalog_row *row, void *context, struct err *err)
+{
+	if (clock_mono_ms() < catalog->deadline_ms)
+		return catalog->engine->query(catalog, sql, row, context, err);
+	catalog->lost = true;
+	return err_set(err, ERR_GATE, "the time for reading this database was over");
+}
+
 int catalog_query(struct catalog *catalog, const char *sql, catalog_row *row, void *context, struct err *err)
 {
 	if (catalog->lost)
-		return err_set(err, ERR_NETWORK, "the connection was lost before");
-	if (clock_mono_ms() >= catalog->deadline_ms) {
-		catalog->lost = true;
-		return err_set(err, ERR_GATE, "the time for reading this database was over");
-	}
-	return catalog->engine->query(catalog, sql, row, context, err);
+		return err_set(err, ERR_NETWORK, "the connection was lost before: %s", catalog->why_lost);
+	int result = ask(catalog, sql, row, context, err);
+	/* Whoever asked may get along without an answer: the next one still learns why. */
+	if (result && catalog->lost)
+		snprintf(catalog->why_lost, sizeof(catalog->why_lost), "%.*s",
+			 (int)sizeof(catalog->why_lost) - 1, err->text);
+	return result;
 }
 
 bool catalog_lost(const struct catalog *catalog)

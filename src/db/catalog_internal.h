@@ -16,6 +16,7 @@ struct catalog {
 	char password[256]; /* to be kept out of messages; wiped */
 	int version;
 	bool lost;
+	char why_lost[160]; /* what the question said that found it out */
 	bool failed; /* the last statement: PostgreSQL has to go back to its savepoint */
 };
 
