@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,25 @@ const char *const *ssh_arguments(struct arena *arena, const char *words, const s
 	return list;
 }
 
+/* "host", "[host]" or "[host]:port". The words around it may come from a server's banner, and what
+ * is in between becomes part of a command that people copy. */
+static bool is_host(struct slice text)
+{
+	bool bracketed = slice_starts_with(text, "[");
+	ptrdiff_t close = bracketed ? slice_find(text, ']') : -1;
+	struct slice host = bracketed ? slice_make(text.ptr + 1, close > 0 ? (size_t)close - 1 : 0) : text;
+	struct slice port = bracketed && close > 0 ? slice_skip(text, (size_t)close + 1) : slice_make("", 0);
+	uint64_t number;
+
+	if (host.len == 0 || host.len > 255 || host.ptr[0] == '-')
+		return false;
+	for (size_t i = 0; i < host.len; i++)
+		if (!isalnum((unsigned char)host.ptr[i]) && !strchr("._:%-", host.ptr[i]))
+			return false;
+	return port.len == 0 ||
+	       (port.ptr[0] == ':' && slice_to_u64(slice_skip(port, 1), &number) && number <= 65535);
+}
+
 /* Whose key is missing, in ssh's words: its configuration may make another host of the name,
  * or put one before it. */
 static struct slice host_of_key(const char *errors)
@@ -77,7 +97,7 @@ static struct slice host_of_key(const char *errors)
 		begin = begin ? begin + strlen(around[i][0]) : NULL;
 		const char *end = begin ? strstr(begin, around[i][1]) : NULL;
 		struct slice host = slice_make(begin, end ? (size_t)(end - begin) : 0);
-		if (host.len && host.len < 300 && slice_find(host, '\'') < 0 && slice_find(host, '\n') < 0)
+		if (is_host(host))
 			return host;
 	}
 	return slice_make(NULL, 0);
