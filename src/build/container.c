@@ -208,16 +208,20 @@ int container_command(struct sandbox *sandbox, const char *command, struct sandb
 
 void container_remove(struct sandbox *sandbox)
 {
-	/* podman asks the commands to end and gives them ten seconds; docker has no such option
-	 * and ends them at once. */
-	bool podman = is_podman(sandbox->tool);
-	const char *const argv[] = {
-		sandbox->tool, "rm", "-f", podman ? "--time=0" : sandbox->name, podman ? sandbox->name : NULL,
-		NULL};
-	AUTO(buf_free) struct buf out = BUF_INIT(64 << 10);
-	struct err ignored = ERR_INIT;
-	int status;
+	/* `rm -f` of podman asks the commands to end and gives them ten seconds, and the option to
+	 * do without came with its version 4; `kill` is in every one of both. */
+	const char *const commands[][3] = {{"kill"}, {"rm", "-f"}};
 
-	if (run_tool(argv, &out, &out, ASK_TIMEOUT_MS, &status, &ignored))
-		return;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		const char *argv[6] = {sandbox->tool};
+		AUTO(buf_free) struct buf out = BUF_INIT(64 << 10);
+		struct err ignored = ERR_INIT;
+		size_t count = 1;
+		int status;
+		for (size_t k = 0; commands[i][k]; k++)
+			argv[count++] = commands[i][k];
+		argv[count] = sandbox->name;
+		if (run_tool(argv, &out, &out, ASK_TIMEOUT_MS, &status, &ignored))
+			return;
+	}
 }
