@@ -187,6 +187,7 @@ struct lookup {
 	bool here_only; /* nobody is asked and nothing is built */
 	bool plain;	/* no commands: whoever takes the tree in gets the same */
 	bool missed;	/* it would have been */
+	bool unsure;	/* not everybody who may have it could be asked */
 };
 
 /* Only once there is something to do: what was built before is not built. */
@@ -226,8 +227,10 @@ static bool fetch_from(struct lookup *lookup, struct fleet *fleet, const char *k
 	struct err unreachable = ERR_INIT;
 	size_t count = fleet ? fleet_count(fleet) : 0;
 
-	if (count && fleet_journal(fleet, NULL, 0, &unreachable))
+	if (count && fleet_journal(fleet, NULL, 0, &unreachable)) {
+		lookup->unsure = true;
 		err_clear(&unreachable);
+	}
 	for (size_t i = 0; i < count; i++) {
 		const struct link_results *results = fleet_results(fleet, i);
 		struct digest release;
@@ -236,10 +239,16 @@ static bool fetch_from(struct lookup *lookup, struct fleet *fleet, const char *k
 			release = *known;
 			has = true;
 		}
-		if (has && fleet_fetch_release(fleet, i, &release, lookup->engine->store, &unreachable) == 0) {
+		if (fleet_failure(fleet, i))
+			lookup->unsure = true;
+		if (!has)
+			continue;
+		if (fleet_fetch_release(fleet, i, &release, lookup->engine->store, &unreachable) == 0) {
 			*release_out = release;
 			return true;
 		}
+		lookup->unsure = lookup->unsure || unreachable.code != ERR_NOT_FOUND;
+		err_clear(&unreachable);
 	}
 	return false;
 }
@@ -267,8 +276,10 @@ static int ask_project(struct lookup *lookup, const char *key_hex, const struct 
 	/* While a fleet is open, the signals are its own. */
 	engine_release_signals();
 	for (size_t i = 0; i < count; i++)
-		if (fleet_begin_environment(engine, &engine->project->environments.items[i], true, &fleets[i], &away))
+		if (fleet_begin_environment(engine, &engine->project->environments.items[i], true, &fleets[i], &away)) {
+			lookup->unsure = true;
 			fleet_close(&fleets[i]);
+		}
 	for (size_t i = 0; i < count && !found && !interrupted; i++) {
 		if (!fleets[i])
 			continue;
@@ -276,6 +287,7 @@ static int ask_project(struct lookup *lookup, const char *key_hex, const struct 
 		interrupted = fleet_interrupted(fleets[i]);
 		tell_unasked(engine, &engine->project->environments.items[i], fleets[i]);
 		found = !interrupted && fetch_from(lookup, fleets[i], key_hex, known, release_out);
+		interrupted = interrupted || (!found && fleet_interrupted(fleets[i]));
 	}
 	for (size_t i = 0; i < count; i++)
 		fleet_close(&fleets[i]);
@@ -299,6 +311,16 @@ static int ask_servers(void *context, const struct digest *key, const struct dig
 		found = ask_project(lookup, hex, known, release_out, err);
 	for (size_t f = 0; f < lookup->fleet_count && !found; f++)
 		found = fetch_from(lookup, lookup->fleets[f], hex, known, release_out);
+	if (found == 0 && known && lookup->unsure && !lookup->plain) {
+		digest_to_hex(known, hex);
+		err_set(err, ERR_CONFLICT,
+			"release %.12s was built of this tree before and is not in this store, and not everybody who may "
+			"have it could be asked",
+			hex);
+		return err_hint(err, "build when those servers can be reached; where one is gone for good, take it out of %s: "
+				     "then the tree is built again",
+				lookup->engine->project->file);
+	}
 	/* What survives nowhere may be built again, and give something else. */
 	if (found == 0 && known && release_forget_build(lookup->engine->home.db, lookup->engine->project->name, hex, err))
 		return -1;

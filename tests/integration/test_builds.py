@@ -156,7 +156,8 @@ def test_gc_names_who_was_not_asked_and_keeps_what_it_knows_of_them(shop):
 
 
 def test_a_release_that_is_lost_is_fetched_back_and_else_built_again(built):
-    """Kept nowhere any more, the build runs again, gives other bytes, and says so."""
+    """Kept nowhere any more, the build runs again, gives other bytes, and says so. Where somebody may have it
+    who cannot be asked, nothing is built."""
     built.environment("dev", "web1").run.ok("deploy", "dev")
     first = releases_of(built.run)
     forget = [path for path in (built.run.home / "store" / "manifests").iterdir()]
@@ -167,8 +168,12 @@ def test_a_release_that_is_lost_is_fetched_back_and_else_built_again(built):
     for path in forget:
         path.unlink()
     built.sshd["web1"].stop()
+    result = built.run("build", "main")
+    assert result.code == 6 and "web1 of dev was not asked" in result.err and "take it out of" in result.err, str(result)
+    assert count(built) == 1 and releases_of(built.run) == first
+    built.environment("dev", "web2")
     result = built.run.ok("build", "main")
-    assert "web1 of dev was not asked" in result.err and "it was built again" in result.err, str(result)
+    assert "survives nowhere any more; it was built again" in result.err, str(result)
     assert count(built) == 2
     assert len(releases_of(built.run)) == 2
     again = built.run.ok("build", "main", "--json").json["release"]
