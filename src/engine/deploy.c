@@ -27,6 +27,7 @@ struct job {
 	struct configuration configuration;
 	char config_key[DIGEST_HEX_LEN + 1];
 	struct artifact artifact;
+	bool unverified; /* what is live did not pass everywhere: not to be taken for done */
 	bool searched; /* for secrets */
 	bool at_hand; /* the artifact was found while the lines were being set up */
 	struct plan plan;
@@ -146,13 +147,14 @@ static int await_upstreams(struct job *job, struct err *err)
 /* What an interrupted deployment left is put in order first. */
 static int recover(struct job *job, struct err *err)
 {
-	bool did = false;
+	struct recovered recovered;
 
 	if (job->request->dry_run)
 		return 0;
-	if (rollout_recover(job->engine, job->environment, job->fleet, &job->options, &did, err))
+	if (rollout_recover(job->engine, job->environment, job->fleet, &job->options, &recovered, err))
 		return -1;
-	return did ? open_target(job, err) : 0;
+	job->unverified = recovered.unverified;
+	return recovered.did ? open_target(job, err) : 0;
 }
 
 /* --- configuration -------------------------------------------------------------------- */
@@ -548,7 +550,7 @@ static int judge(struct job *job, struct err *err)
 	job->plan.environment = job->environment;
 	job->plan.artifact = job->artifact;
 	job->plan.hotfix = job->request->hotfix;
-	job->plan.again = job->request->again;
+	job->plan.again = job->request->again || job->unverified;
 	job->plan.reason = job->request->reason;
 	/* The release is live there already: its way there was judged when it came. */
 	if (job->request->kind == DEPLOYMENT_ROLLBACK || job->request->config_only)
@@ -683,6 +685,8 @@ static int plan_and_run(struct job *job, struct err *err)
 			job->rollout.outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_REFUSED;
 		return -1;
 	}
+	/* Whatever was sent meanwhile, the plan is not described while it is made again. */
+	fleet_meanwhile(job->fleet, NULL, NULL);
 	if (moved && make_plan(job, &way, err))
 		return -1;
 	if (job->plan.current && !way.from) {

@@ -68,21 +68,23 @@ static int find_decision(struct run *run, const struct server_pending *pending, 
 /* After the decision nothing is as it was: what could not be done leaves it mixed. */
 static int left_undone(struct err *err)
 {
-	if (err->code == ERR_INTERRUPTED || err->code == ERR_CONFLICT || err->code == ERR_MIXED)
+	if (err->code == ERR_INTERRUPTED || err->code == ERR_MIXED)
 		return -1;
 	err->code = ERR_MIXED;
 	return *err->hint ? -1 : err_hint(err, "run the same command again when the servers can be reached");
 }
 
 /* The decision server has finished, and with it the deployment: nobody can take it back for
- * the rest. They show what all show, not verified, and the next deployment or rollback, which
- * is what we were asked for, puts that right. */
-static int finish_unverified(struct run *run, const struct err *why, struct err *err)
+ * the rest. They show what all show, not verified and perhaps not reloaded; *unverified says so,
+ * and what we were asked for must not be taken for done because of it. */
+static int finish_unverified(struct run *run, const struct err *why, bool *unverified, struct err *err)
 {
 	if (why->code != ERR_FAILED) {
 		*err = *why;
-		return left_undone(err);
+		/* A hook that asks what to do is answered, not mended. */
+		return why->code == ERR_CONFLICT ? -1 : left_undone(err);
 	}
+	*unverified = true;
 	err_clear(err);
 	if (run_record(run, "live", why->text, err))
 		return left_undone(err);
@@ -92,7 +94,8 @@ static int finish_unverified(struct run *run, const struct err *why, struct err 
 	return 0;
 }
 
-static int recover_one(struct run *run, const struct server_pending *first, bool *which, struct err *err)
+static int recover_one(struct run *run, const struct server_pending *first, bool *which, bool *unverified,
+		       struct err *err)
 {
 	const char *decision = NULL;
 
@@ -123,7 +126,7 @@ static int recover_one(struct run *run, const struct server_pending *first, bool
 		return 0;
 	struct err why = *err;
 	if (!which[run->decision_server])
-		return finish_unverified(run, &why, err);
+		return finish_unverified(run, &why, unverified, err);
 	if (run_go_back(run, why.text, err))
 		return left_undone(err);
 	event_note(&run->engine->events, "warn", "the interrupted deployment %s did not pass and was taken back: %s",
@@ -133,11 +136,11 @@ static int recover_one(struct run *run, const struct server_pending *first, bool
 }
 
 int rollout_recover(struct engine *engine, const struct environment *environment, struct fleet *fleet,
-		    const struct rollout_options *options, bool *did_out, struct err *err)
+		    const struct rollout_options *options, struct recovered *out, struct err *err)
 {
 	bool any = false;
 
-	*did_out = false;
+	*out = (struct recovered){0};
 	for (size_t i = 0; i < fleet_count(fleet); i++)
 		any = any || has_pending(fleet, i);
 	if (!any)
@@ -146,13 +149,13 @@ int rollout_recover(struct engine *engine, const struct environment *environment
 	struct run run = run_begin(engine, environment, fleet, "recovery", options);
 	if (run_lease(&run, err))
 		return -1;
-	*did_out = true;
+	out->did = true;
 	bool *done = ARENA_NEW_ARRAY(&engine->arena, run.count, bool);
 	for (size_t i = 0; i < run.count; i++) {
 		bool *which = ARENA_NEW_ARRAY(&engine->arena, run.count, bool);
 		if (done[i] || !has_pending(fleet, i))
 			continue;
-		if (recover_one(&run, fleet_state(fleet, i)->pending, which, err))
+		if (recover_one(&run, fleet_state(fleet, i)->pending, which, &out->unverified, err))
 			return err_wrap(err, "recovering from an interrupted deployment");
 		for (size_t s = 0; s < run.count; s++)
 			done[s] = done[s] || which[s];

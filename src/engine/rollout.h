@@ -31,8 +31,12 @@ int rollout_lease(struct engine *engine, const struct plan *plan, struct fleet *
 		  const struct rollout_options *options, struct rollout *out, bool *moved_out,
 		  struct err *err) CHECKED;
 
+struct recovered {
+	bool did;	 /* something was done: the fleet must be connected anew */
+	bool unverified; /* it stays live on some servers although it did not pass there */
+};
+
 /* Finishes or takes back what an interrupted deployment left on these servers:
- * forward when it was decided, back otherwise. *did_out: something was done, the
- * fleet must be connected anew. Servers without anything pending are left alone. */
+ * forward when it was decided, back otherwise. Servers without anything pending are left alone. */
 int rollout_recover(struct engine *engine, const struct environment *environment, struct fleet *fleet,
-		    const struct rollout_options *options, bool *did_out, struct err *err) CHECKED;
+		    const struct rollout_options *options, struct recovered *out, struct err *err) CHECKED;

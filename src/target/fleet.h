@@ -78,7 +78,7 @@ void fleet_forecast(struct fleet *fleet, struct store *store, const struct diges
 		    const struct digest *base);
 
 /* Something to do while servers work: called once, in the next step that waits, as soon as
- * all that the step has to send is on its way. It must not use the fleet. */
+ * all that the step has to send is on its way. It must not use the fleet. NULL: nothing any more. */
 void fleet_meanwhile(struct fleet *fleet, void (*work)(void *context), void *context);
 
 /* --- steps: changing. Arrays called `each` have one element a server. ------------- */

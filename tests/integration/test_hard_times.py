@@ -198,6 +198,27 @@ def test_a_server_that_fails_after_the_others_finished_is_no_dead_end(ready):
     assert ready.run.ok("status", "--json").json["environments"][0]["state"] == "verified"
 
 
+def test_a_server_that_cannot_reload_after_the_others_finished_is_not_taken_for_done(ready):
+    """Without a health check what is live counts as good: the reload that failed must not be forgotten."""
+    deaf = ready.sshd["web2"].home / "deaf"
+    del ready.config["deploy"]["health"]
+    ready.config["deploy"]["reload"] = "command:test ! -e $HOME/deaf"
+    ready.save().run("deploy", "dev", env={"LOCKSTEP_FAULT": "engine.before_reload=kill"})
+    assert seen(ready) == ["new", "new"]
+    ready.config["environments"]["dev"]["servers"] = ["web1"]
+    ready.save().run.ok("deploy", "dev")
+    ready.config["environments"]["dev"]["servers"] = ["web1", "web2"]
+    ready.save()
+    deaf.touch()
+    result = ready.run("deploy", "dev")
+    assert "was finished before on other servers, so it stays live, not verified" in result.err, str(result)
+    assert result.code == 8, "the deployment that was asked for reloads, too, and goes back"
+    deaf.unlink()
+    result = ready.run.ok("deploy", "dev", "--again")
+    assert "unchanged" not in result.out
+    assert seen(ready) == ["new", "new"]
+
+
 # --- the line ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("point", ["agent.switch.before_rename", "agent.switch.after_rename", "agent.decide.before",
