@@ -340,28 +340,44 @@ static int visit_supervisor(void *context, const char *name, struct err *err)
 	return 0;
 }
 
-/* One line a process: "shop-worker:shop-worker_00   RUNNING   pid 1234, uptime 0:00:05". */
+static bool is_state(struct slice word)
+{
+	static const char *const states[] = {"STOPPED",	 "STARTING", "RUNNING", "BACKOFF",
+					     "STOPPING", "EXITED",   "FATAL",	"UNKNOWN"};
+	bool known = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		known |= slice_is(word, states[i]);
+	return known;
+}
+
+/* One line a process: "shop-worker:shop-worker_00   RUNNING   pid 1234, uptime 0:00:05", or for
+ * a name that supervisord does not know: "shop-worker: ERROR (no such process)". */
 static void put_program(struct probe_sink *sink, const char *program)
 {
 	enum { STATES_MAX = 200 };
-	/* It ends with 3 when one of them does not run. */
-	const char *argv[] = {"sh", "-c", "supervisorctl status \"$1\" || [ $? = 3 ]", "sh", program, NULL},
-		   *why;
+	/* It ends with 3 when one of them does not run, with 4 when there is none. */
+	static const char script[] =
+		"supervisorctl status \"$1\"; case $? in 0 | 3 | 4) ;; *) exit 1 ;; esac";
+	const char *argv[] = {"sh", "-c", script, "sh", program, NULL}, *why;
 	struct slice key = probe_key(sink, "unit/supervisor:%s/active", program), states[STATES_MAX];
 	struct slice text =
 		program[0] == '-' ? (struct slice){0} : probe_command(sink, argv, 5000, KIB(64), &why);
 	size_t count = 0;
-	bool alike = true;
+	bool alike = true, absent = false;
 
 	while (text.ptr && count < STATES_MAX) {
 		struct slice line = slice_cut(&text, '\n');
-		if (!parse_word(&line).len || !(states[count] = parse_word(&line)).len)
+		absent |= slice_glob_match(SLICE("*: ERROR (no such *)"), line);
+		if (!parse_word(&line).len || !is_state(states[count] = parse_word(&line)))
 			continue;
 		alike &= slice_equal(states[count++], states[0]);
 	}
 	if (!count)
-		probe_skip(sink, key,
-			   "supervisorctl status does not tell us: supervisord's socket may be root's alone");
+		probe_skip(sink, key, "%s",
+			   absent ? "supervisord has no program of this name"
+				  : "supervisorctl status does not tell us: supervisord's socket may be "
+				    "root's alone");
 	else if (alike)
 		probe_text(sink, key, states[0]);
 	else

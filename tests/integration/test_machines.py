@@ -299,6 +299,8 @@ def test_a_program_that_supervisord_does_not_run_on_one_side(story):
         assert {"STOPPED", "RUNNING"} == {cell["text"] for cell in finding["cells"]} and "staging" in finding["advice"]
         story.stg.root("supervisorctl start shop-worker")
         story.gone()
+        story.stg.root("rm /etc/supervisor/conf.d/shop.conf; supervisorctl update")
+        assert "supervisord has no program of this name" in story.gaps("parity")[key]
         for machine in (story.stg, story.prod):
             machine.root(f"cp /root/supervisord.conf {conf}; systemctl restart supervisor")
     story.gone()

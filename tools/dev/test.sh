@@ -36,7 +36,8 @@ integration_tests() {
 	[ -s "$results/pytest-$folder.xml" ]
 }
 
-# Builds in containers are tested where podman can start one; else they are skipped by name.
+# Builds in containers are tested, by unit tests too, where podman can start one; else they are
+# skipped by name.
 if image="$(tools/testbed/container-image build/containers)"; then
 	while read -r line; do export "${line?}"; done <<<"$image"
 fi

@@ -84,9 +84,13 @@ class Network:
         self.gateway = f"{self.prefix}.1"
         self.members = 0
         run(["ip", "netns", "add", self.name])
-        self.ip("link", "add", "lan", "type", "bridge")
-        self.ip("addr", "add", f"{self.gateway}/24", "dev", "lan")
-        self.ip("link", "set", "lan", "up")
+        try:
+            self.ip("link", "add", "lan", "type", "bridge")
+            self.ip("addr", "add", f"{self.gateway}/24", "dev", "lan")
+            self.ip("link", "set", "lan", "up")
+        except BaseException:
+            self.end()
+            raise
 
     def ip(self, *args):
         run(["ip", "-n", self.name, *args])
