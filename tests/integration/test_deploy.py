@@ -58,6 +58,18 @@ def test_with_link_copy_nothing_is_shared_between_activations(shop):
 
 
 @pytest.mark.san
+def test_an_older_activation_that_cannot_be_read_is_passed_over(shop):
+    """Content is looked for in it, behind the live one; what was seen of that one stays in use."""
+    shop.environment("dev", "web1")
+    for number in range(3):
+        shop.repo.write("app/Shop.php", f"<?php // {number}\n").commit(f"Change {number}")
+        if number == 2:
+            (shop.place().path / ".lockstep/manifests" / shop.place().activations[0]).unlink()
+        shop.run.ok("deploy", "dev")
+    assert shop.place().tree() == shop.repo.tree()
+
+
+@pytest.mark.san
 def test_nothing_new_changes_nothing(shop):
     shop.environment("dev", "web1").run.ok("deploy", "dev")
     place = shop.place()

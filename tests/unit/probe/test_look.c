@@ -577,7 +577,7 @@ static void listening_ports_are_told_with_who_can_reach_them(void **state)
 {
 	static const char *const names[] = {"localhost", "-bad"};
 	struct look look;
-	unsigned loopback, any;
+	unsigned loopback = 0, any = 0;
 
 	(void)state;
 	begin(&look);
