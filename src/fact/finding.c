@@ -388,6 +388,16 @@ void draft_take_in(struct draft *draft, const struct draft *more)
 	}
 }
 
+/* The same where `kept` is told at the end: what came from the window does not live so long. */
+static void kept_take_in(struct gatherer *gatherer, struct draft *kept, const struct draft *draft)
+{
+	const char *before = kept->why_it_matters;
+
+	draft_take_in(kept, draft);
+	if (kept->why_it_matters != before)
+		kept->why_it_matters = arena_strdup(gatherer->arena, kept->why_it_matters);
+}
+
 static const struct finding_cell *copy_cells(struct arena *arena, const struct finding *finding)
 {
 	struct finding_cell *cells = ARENA_NEW_ARRAY(arena, finding->cell_count, struct finding_cell);
@@ -417,7 +427,7 @@ static bool fold_tree(struct gatherer *gatherer, const struct draft *draft)
 		    tree->finding.kind != draft->finding.kind ||
 		    memcmp(tree->finding.key, draft->finding.key, draft->root) != 0)
 			continue;
-		draft_take_in(tree, draft);
+		kept_take_in(gatherer, tree, draft);
 		tree->shared = MIN(tree->shared, shared_length(tree->finding.key, draft->finding.key));
 		/* Of a package or an extension the version is what tells most. */
 		if (slice_is(fact_attribute(slice_of(draft->finding.key)), "version"))
@@ -520,7 +530,7 @@ static void keep_or_fold(struct gatherer *gatherer, struct draft *draft)
 	struct crowd *crowd = crowd_of(gatherer, draft);
 	if (crowd && crowd->count > draft_crowd_limit(crowd->dimension)) {
 		crowd->count++;
-		draft_take_in(&gatherer->drafts[crowd->first], draft);
+		kept_take_in(gatherer, &gatherer->drafts[crowd->first], draft);
 		return;
 	}
 	if (gatherer->count >= FINDINGS_MAX)

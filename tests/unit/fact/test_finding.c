@@ -131,6 +131,25 @@ static void a_missing_tree_is_one_finding(void **state)
 	assert_int_equal(gathered.findings.count, 4);
 }
 
+static void a_missing_tree_tells_the_project_s_own_rule(void **state)
+{
+	static const struct rule own[] = {{.fact = "runtime/php/path",
+					   .kind = RULE_SAME,
+					   .severity = SEVERITY_CRITICAL,
+					   .reason = "cron calls it by its path"}};
+	static const struct snap snaps[] =
+		TWO("os/timezone=UTC",
+		    "os/timezone=UTC\nruntime/php/ext/intl=8.3.6\nruntime/php/path=/usr/bin/php\n"
+		    "runtime/php/version=8.3.6");
+	AUTO(gathered_free) struct gathered gathered;
+	(void)state;
+	gather(&gathered, snaps, 2, own, ARRAY_LEN(own));
+	const struct finding *php = find(&gathered, "runtime/php/");
+	assert_int_equal(php->severity, SEVERITY_CRITICAL);
+	assert_int_equal(php->folded, 2);
+	assert_non_null(strstr(php->text, "The project demands `same` of it: cron calls it by its path."));
+}
+
 static void files_of_a_changed_package_are_told_by_it(void **state)
 {
 	AUTO(buf_free) struct buf a = BUF_INIT(1 << 20), b = BUF_INIT(1 << 20);
@@ -390,6 +409,7 @@ int main(void)
 		cmocka_unit_test(the_example_of_the_first_page),
 		cmocka_unit_test(environments_made_alike_have_no_findings),
 		cmocka_unit_test(a_missing_tree_is_one_finding),
+		cmocka_unit_test(a_missing_tree_tells_the_project_s_own_rule),
 		cmocka_unit_test(files_of_a_changed_package_are_told_by_it),
 		cmocka_unit_test(a_crowd_is_one_finding_but_not_who_was_edited),
 		cmocka_unit_test(an_endpoint_is_told_by_its_variable),
