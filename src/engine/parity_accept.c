@@ -2,6 +2,7 @@
 
 #include "base/child.h"
 #include "base/fd.h"
+#include "base/map.h"
 #include "engine/deploy.h"
 #include "engine/fleet_of.h"
 #include "engine/parity.h"
@@ -186,10 +187,18 @@ static bool is_clean(const char *path)
 /* Files a patch is about. */
 struct paths {
 	const char *items[PATCH_FILES_MAX];
+	bool seen[PATCH_FILES_MAX]; /* the server has it, and it is nothing that may hold secrets */
 	size_t count;
+	struct map withheld; /* what a patch must not show */
+	size_t withheld_count;
 };
 
-static int add_path(struct engine *engine, struct paths *paths, struct slice path, struct err *err)
+static void paths_free(struct paths *paths)
+{
+	map_free(&paths->withheld);
+}
+
+static int add_path(struct engine *engine, struct paths *paths, struct slice path, bool seen, struct err *err)
 {
 	for (size_t i = 0; i < paths->count; i++)
 		if (slice_is(path, paths->items[i]))
@@ -197,7 +206,25 @@ static int add_path(struct engine *engine, struct paths *paths, struct slice pat
 	if (paths->count == PATCH_FILES_MAX)
 		return err_set(err, ERR_USER, "more than %d files were changed: commit them by hand",
 			       PATCH_FILES_MAX);
+	paths->seen[paths->count] = seen;
 	paths->items[paths->count++] = arena_str(&engine->arena, path);
+	return 0;
+}
+
+/* What is written from values, or looks like a secret, was fingerprinted under a key: a patch
+ * would show it. */
+static int add_seen(struct engine *engine, const struct subject *subject, struct paths *paths,
+		    const json_t *fact, struct slice path, struct err *err)
+{
+	const char *kind;
+
+	if (json_get_str(fact, "kind", &kind) && strcmp(kind, fact_kind_name(FACT_DIGEST)) == 0 &&
+	    !environment_renders(subject->environment, path))
+		return add_path(engine, paths, path, true, err);
+	map_put(&paths->withheld, arena_slice(&engine->arena, path), paths);
+	paths->withheld_count++;
+	event_note(&engine->events, "warn", "%.*s is left out: it may hold secrets, or could not be read",
+		   SLICE_ARG(path));
 	return 0;
 }
 
@@ -219,11 +246,12 @@ static int list_tree(struct engine *engine, const struct subject *subject, const
 	{
 		if (!json_get_str(server, "server", &its) || strcmp(its, label) != 0)
 			continue;
-		json_array_foreach(
-			json_object_get(server, "facts"), k,
-			fact) if (json_get_str(fact, "key", &key) && slice_starts_with(slice_of(key), tree) &&
-				  slice_is(fact_attribute(slice_of(key)), "content") &&
-				  add_path(engine, out, fact_subject(slice_of(key)), err)) return -1;
+		json_array_foreach(json_object_get(server, "facts"), k,
+				   fact) if (json_get_str(fact, "key", &key) &&
+					     slice_starts_with(slice_of(key), tree) &&
+					     slice_is(fact_attribute(slice_of(key)), "content") &&
+					     add_seen(engine, subject, out, fact, fact_subject(slice_of(key)),
+						      err)) return -1;
 	}
 	struct slice below = slice_of(tree + strlen("file/"));
 	for (i = 0; i < manifest->count; i++) {
@@ -232,7 +260,9 @@ static int list_tree(struct engine *engine, const struct subject *subject, const
 				      ? memcmp(entry->path.ptr, below.ptr, below.len) == 0
 				      : entry->path.len + 1 == below.len &&
 						memcmp(entry->path.ptr, below.ptr, entry->path.len) == 0;
-		if (entry->type == ENTRY_FILE && inside && add_path(engine, out, entry->path, err))
+		if (entry->type == ENTRY_FILE && inside && !map_get(&out->withheld, entry->path) &&
+		    !environment_renders(subject->environment, entry->path) &&
+		    add_path(engine, out, entry->path, false, err))
 			return -1;
 	}
 	return 0;
@@ -240,7 +270,7 @@ static int list_tree(struct engine *engine, const struct subject *subject, const
 
 /* Both sides of one file, below a/ and b/. */
 static int write_sides(struct engine *engine, const struct subject *subject, const struct manifest *manifest,
-		       const char *path, bool may_be_gone, int dir_fd, struct err *err)
+		       const char *path, bool seen, bool may_be_gone, int dir_fd, struct err *err)
 {
 	const struct place_address address = server_address(subject->server);
 	const struct entry *entry = manifest_find(manifest, slice_of(path));
@@ -256,6 +286,9 @@ static int write_sides(struct engine *engine, const struct subject *subject, con
 	if (!found && !may_be_gone)
 		return err_set(err, ERR_CONFLICT,
 			       "%s was seen on the server, and is not there now: look again", path);
+	if (found && !seen)
+		return err_set(err, ERR_CONFLICT,
+			       "%s was not seen on the server, and is there now: look again", path);
 	if (entry &&
 	    (store_load_object(engine->store, &entry->digest, READ_FILE_MAX, &engine->arena, &before, err) ||
 	     write_below(dir_fd, "a", path, before, err)))
@@ -287,13 +320,21 @@ static int make_patch(struct engine *engine, const struct subject *subject, stru
 	struct slice key = slice_of(subject->row.key);
 	char dir[] = "/tmp/lockstep-accept-XXXXXX";
 	AUTO(close_fd) int dir_fd = -1;
-	struct paths paths = {0};
+	AUTO(paths_free) struct paths paths = {.withheld = MAP_INIT};
 	struct manifest manifest;
 	bool gone = is_gone(subject);
+	const char *tree = arena_str(&engine->arena, slice_make(key.ptr, key.len - fact_attribute(key).len));
 
 	if (released(engine, subject, &manifest, err) ||
-	    (slice_ends_with(key, "/") ? list_tree(engine, subject, subject->row.key, &manifest, &paths, err)
-				       : add_path(engine, &paths, fact_subject(key), err)))
+	    list_tree(engine, subject, tree, &manifest, &paths, err))
+		return -1;
+	if (!paths.count && paths.withheld_count) {
+		err_set(err, ERR_USER, "%s may hold secrets, which a patch would show",
+			tree + strlen("file/"));
+		return err_hint(err, "look at it on the server, and commit what belongs into the code");
+	}
+	if (!paths.count && !slice_ends_with(key, "/") &&
+	    add_path(engine, &paths, fact_subject(key), false, err))
 		return -1;
 	if (!mkdtemp(dir))
 		return err_errno(err, "%s", dir);
@@ -302,7 +343,8 @@ static int make_patch(struct engine *engine, const struct subject *subject, stru
 			     ? -1
 			     : 0;
 	for (size_t i = 0; i < paths.count && result == 0; i++)
-		result = write_sides(engine, subject, &manifest, paths.items[i], gone, dir_fd, err);
+		result = write_sides(engine, subject, &manifest, paths.items[i], paths.seen[i], gone, dir_fd,
+				     err);
 	if (result == 0)
 		result = run_diff(dir, patch, err);
 	struct err left = ERR_INIT;

@@ -288,12 +288,12 @@ def test_variables_are_held_against_what_is_declared_and_what_was_deployed(shop)
     assert result.code == 9 and {row["kind"] for row in keys(result).values()} == {"hand_change"}, str(result)
 
 
-def with_config_file(shop):
+def with_config_file(shop, template="level = ${LOG_LEVEL}\n", **values):
     """dev with a file that is rendered into a folder no release has."""
     shop.config["parity"] = {"skip": ["net"]}
     shop.config["files"] = [{"template": "app.tpl", "path": "etc/deep/app.ini"}]
-    (shop.folder / "app.tpl").write_text("level = ${LOG_LEVEL}\n")
-    shop.environment("dev", "dev1", values={"LOG_LEVEL": "info"})
+    (shop.folder / "app.tpl").write_text(template)
+    shop.environment("dev", "dev1", values={"LOG_LEVEL": "info", **values})
     shop.run.ok("deploy", "dev")
     return shop.place("dev1").live_dir / "etc/deep/app.ini"
 
@@ -322,6 +322,28 @@ def test_a_config_file_is_declared_deployed_and_seen(shop):
     shop.save()
     kinds = {key: row["kind"] for key, row in keys(shop.run.ok("drift", "dev", "--json")).items()}
     assert set(kinds.values()) == {"not_deployed"} and list(kinds) == ["file/etc/"], kinds
+
+
+@pytest.mark.san
+def test_a_patch_shows_nothing_that_may_be_a_secret(shop):
+    path = with_config_file(shop, template="password = ${APP_PASSWORD}\n", APP_PASSWORD="correct-horse-battery")
+    etc = path.parent.parent
+    for name in ("x", "y"):
+        (etc / name).write_text("of this server\n")
+    (etc / ".env.local").write_text("TOKEN=hunter2-0123456789\n")
+    found = keys(shop.run("drift", "dev", "--json"))
+    assert "file/etc/" in found, found
+    accepted = shop.run.ok("accept", found["file/etc/"]["id"])
+    assert accepted.out.count("+of this server") == 2, str(accepted)
+    for secret in ("correct-horse", "hunter2"):
+        assert secret not in accepted.out + accepted.err, "a patch shows a secret"
+    assert "etc/.env.local is left out" in accepted.err, str(accepted)
+    for name in ("x", "y"):
+        (etc / name).unlink()
+    found = keys(shop.run("drift", "dev", "--json"))
+    key = next(key for key in found if key.startswith("file/etc/.env.local/"))
+    refused = shop.run("accept", found[key]["id"])
+    assert refused.code == 1 and "may hold secrets" in refused.err and "hunter2" not in refused.text, str(refused)
 
 
 def test_values_written_into_files_are_each_environments_own(shop):
