@@ -107,6 +107,16 @@ static bool is_wanted(void *context, struct slice key)
 	return true;
 }
 
+/* What nobody deployed yet is not missing: it was not looked at. */
+static const char *why_unseen(void *context, size_t column, struct slice key)
+{
+	const struct matrix *matrix = context;
+
+	return matrix->nothing && matrix->nothing[column] && matrix_comes_with_release(key)
+		       ? "nothing is live there yet"
+		       : NULL;
+}
+
 static int note_edited(struct engine *engine, struct matrix *matrix, const struct observed *item,
 		       struct err *err)
 {
@@ -157,25 +167,43 @@ static bool differ(const struct observed *a, const struct shown *x, const struct
 	       y->commit && strcmp(x->commit, y->commit) != 0;
 }
 
-static int find_releases(struct engine *engine, struct matrix *matrix, struct err *err)
+/* The last that has something to hold the others against. */
+static void find_live_reference(struct matrix *matrix)
+{
+	for (size_t i = 0; i < matrix->seen.count; i++)
+		for (size_t e = 0; e < matrix->seen.environment_count && !matrix->nothing[i]; e++)
+			if (strcmp(matrix->seen.items[i].environment, matrix->seen.environments[e]) == 0)
+				matrix->input.reference = e;
+}
+
+/* `chosen`: somebody said which is the reference. */
+static int find_releases(struct engine *engine, bool chosen, struct matrix *matrix, struct err *err)
 {
 	const struct observation *seen = &matrix->seen;
 	struct shown *shown = ARENA_NEW_ARRAY(&engine->arena, seen->count, struct shown);
-	bool nothing = false, differs = false, known = true;
+	bool differs = false, known = true, live_known = true;
+	size_t live = 0;
 
 	matrix->commits_known = true;
+	matrix->nothing = ARENA_NEW_ARRAY(&engine->arena, seen->count, bool);
 	for (size_t i = 0; i < seen->count; i++) {
 		const struct observed *item = &seen->items[i], *first = &seen->items[0];
 		if (find_shown(engine, item, &shown[i], err))
 			return -1;
 		matrix->writes_config = matrix->writes_config || (item->of && item->of->files.count);
-		nothing = nothing || shown[i].nothing;
+		matrix->nothing[i] = shown[i].nothing;
+		live += !shown[i].nothing;
 		differs = differs || differ(item, &shown[i], first, &shown[0]);
-		known = known && (*item->applied.release || shown[i].by);
+		bool tells = *item->applied.release || shown[i].by;
+		known = known && tells;
+		live_known = live_known && (tells || shown[i].nothing);
 		matrix->commits_known = matrix->commits_known && shown[i].commit;
 	}
-	/* What nobody deployed yet is not missing: it was not looked at. */
-	matrix->releases_differ = nothing || (differs && known);
+	/* With one release alone there is nothing to hold it against; among several that each can
+	 * tell its hand edits, these say all. */
+	matrix->releases_differ = (live < seen->count && (live < 2 || live_known)) || (differs && known);
+	if (live < seen->count && !matrix->releases_differ && !chosen)
+		find_live_reference(matrix);
 	for (size_t i = 0; (matrix->releases_differ || matrix->writes_config) && i < seen->count; i++)
 		if (note_edited(engine, matrix, &seen->items[i], err))
 			return -1;
@@ -217,7 +245,9 @@ int matrix_open(struct engine *engine, const struct parity_request *request, str
 	matrix->with_release = release;
 	matrix->input.wanted = is_wanted;
 	matrix->input.context = matrix;
-	if (!release && find_releases(engine, matrix, err))
+	matrix->input.unseen = why_unseen;
+	bool chosen = request->reference || (engine->project && engine->project->parity.reference);
+	if (!release && find_releases(engine, chosen, matrix, err))
 		return -1;
 	matrix_rewind(matrix);
 	return 0;

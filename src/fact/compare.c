@@ -301,6 +301,12 @@ static void fill_cell(struct run *run, size_t index, struct slice key)
 		cell->range = innermost(&column->ranges);
 		return;
 	}
+	if (!fact && run->input->unseen) {
+		cell->why = run->input->unseen(run->input->context, index, key);
+		cell->range = cell->why ? key : cell->range;
+		if (cell->why)
+			return;
+	}
 	column->looked = !column->input->stale;
 	cell->fact = fact;
 	if (fact)

@@ -34,6 +34,9 @@ struct compare_input {
 	bool sides;
 	/* Keys that are looked at: NULL: all. */
 	bool (*wanted)(void *context, struct slice key);
+	/* Why a column that lacks the key was not looked at for it; NULL: it was. The member NULL: all
+	 * were looked at for everything. */
+	const char *(*unseen)(void *context, size_t column, struct slice key);
 	void *context;
 };
 

@@ -9,12 +9,23 @@ import pytest
 class Places:
     """The same folder on stg and prod. `git` in it is a checkout of the shop's repository."""
 
-    def __init__(self, shop, path="www/shop"):
+    def __init__(self, shop, path="www/shop", names=("stg", "prod")):
         self.shop = shop
         self.path = path
-        self.names = ("stg", "prod")
+        self.names = names
         shop.sshd.add_all(*self.names)
         self.folders = [shop.sshd[name].place(path) for name in self.names]
+
+    def releases(self):
+        """Capistrano's layout, each with code and a REVISION of its own."""
+        for number, folder in enumerate(self.folders):
+            release = folder / "releases/20261101120000"
+            release.mkdir(parents=True)
+            (release / "index.php").write_text("<?php // one\n")
+            (release / "REVISION").write_text(f"{number}" * 40 + "\n")
+            (folder / "shared").mkdir()
+            (folder / "current").symlink_to(release)
+        return self
 
     def checkouts(self, *refs):
         for folder, ref in zip(self.folders, refs):
@@ -105,20 +116,27 @@ def test_a_repository_that_names_programs_starts_none(shop, work):
 
 
 def test_the_layout_of_capistrano(shop):
-    places = Places(shop)
-    for number, folder in enumerate(places.folders):
-        release = folder / "releases/20261101120000"
-        release.mkdir(parents=True)
-        (release / "index.php").write_text("<?php // one\n")
-        (release / "REVISION").write_text(f"{number}" * 40 + "\n")
-        (folder / "shared").mkdir()
-        (folder / "current").symlink_to(release)
+    places = Places(shop).releases()
     found = places.found()
     assert set(found) == {"file/./commit", "file/REVISION/content"}, found
     (places.folders[1] / "current").unlink()
     result = places.diff("--json", code=0)
     gaps = {gap["key"]: gap["why"] for gap in result.json["not_checked"]}
     assert gaps["file/./live"] == "nothing is live there yet", gaps
+
+
+def test_a_server_that_has_nothing_yet_hides_no_difference_of_the_others(shop):
+    places = Places(shop, names=("stg", "prod", "new")).releases()
+    (places.folders[2] / "current").unlink()
+    (places.folders[1] / "current/index.php").write_text("<?php // two\n")
+    result = places.diff("--json")
+    found = {finding["key"]: finding for finding in result.json["findings"]}
+    assert set(found) == {"file/REVISION/content", "file/index.php/content"}, found
+    states = [cell["state"] for cell in found["file/index.php/content"]["cells"]]
+    assert sorted(states) == ["drift", "not_checked", "same"], found
+    whys = {gap["environment"]: gap["why"] for gap in result.json["not_checked"]}
+    assert whys["new:www/shop"] == "nothing is live there yet", whys
+    assert not [key for key in found if "new:" in found[key]["text"]], found
 
 
 def test_files_nobody_keeps_in_git_say_when_they_were_changed(shop):
