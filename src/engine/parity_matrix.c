@@ -98,6 +98,8 @@ static bool is_wanted(void *context, struct slice key)
 
 	if (slice_is(key, "file/./put_by") || slice_is(key, "file/./live"))
 		return true;
+	if (slice_is(key, "file/./unjudged"))
+		return matrix->releases_differ;
 	if (slice_is(key, "file/./commit"))
 		return matrix->commits_known;
 	if (matrix->with_release)

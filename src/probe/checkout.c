@@ -86,16 +86,29 @@ static bool is_untouched(const struct checkout *checkout, const struct stat *st)
 	       (entry->mtime == checkout->written && knows_ns && entry->mtime_ns < checkout->written_ns);
 }
 
+static void begin_blob(struct sha1_stream *stream, int64_t size)
+{
+	char head[40];
+
+	snprintf(head, sizeof(head), "blob %lld", (long long)size);
+	sha1_init(stream);
+	sha1_update(stream, slice_make(head, strlen(head) + 1));
+}
+
+static bool is_blob(struct sha1_stream *stream, const uint8_t *blob)
+{
+	uint8_t name[SHA1_LEN];
+
+	sha1_finish(stream, name);
+	return memcmp(name, blob, SHA1_LEN) == 0;
+}
+
 static bool has_blob(int fd, const struct stat *st, const uint8_t *blob, char *block, size_t block_size)
 {
 	struct sha1_stream stream;
-	uint8_t name[SHA1_LEN];
-	char head[40];
 	off_t at = 0;
 
-	snprintf(head, sizeof(head), "blob %lld", (long long)st->st_size);
-	sha1_init(&stream);
-	sha1_update(&stream, slice_make(head, strlen(head) + 1));
+	begin_blob(&stream, st->st_size);
 	while (at < st->st_size) {
 		ssize_t got = pread(fd, block, block_size, at);
 		if (got < 0 && errno == EINTR)
@@ -105,8 +118,7 @@ static bool has_blob(int fd, const struct stat *st, const uint8_t *blob, char *b
 		sha1_update(&stream, slice_make(block, (size_t)got));
 		at += got;
 	}
-	sha1_finish(&stream, name);
-	return memcmp(name, blob, SHA1_LEN) == 0;
+	return is_blob(&stream, blob);
 }
 
 enum checkout_verdict checkout_judge(const struct checkout *checkout, int fd, const struct stat *st,
@@ -123,6 +135,17 @@ enum checkout_verdict checkout_judge(const struct checkout *checkout, int fd, co
 	if (has_blob(fd, st, entry->blob, block, block_size))
 		return CHECKOUT_SAME;
 	return checkout->converts ? CHECKOUT_UNSURE : CHECKOUT_EDITED;
+}
+
+enum checkout_verdict checkout_judge_link(const struct checkout *checkout, struct slice target)
+{
+	struct sha1_stream stream;
+
+	if (checkout->entry.unsure || !checkout->entry.is_link)
+		return CHECKOUT_UNSURE;
+	begin_blob(&stream, (int64_t)target.len);
+	sha1_update(&stream, target);
+	return is_blob(&stream, checkout->entry.blob) ? CHECKOUT_SAME : CHECKOUT_EDITED;
 }
 
 /* ---- the commit ---- */

@@ -25,6 +25,8 @@ enum checkout_verdict { CHECKOUT_UNSURE = 1, CHECKOUT_SAME, CHECKOUT_EDITED };
  * where its size and times do not tell already. `block` is room for that. */
 enum checkout_verdict checkout_judge(const struct checkout *checkout, int fd, const struct stat *st,
 				     char *block, size_t block_size);
+/* The same of a link. */
+enum checkout_verdict checkout_judge_link(const struct checkout *checkout, struct slice target);
 
 /* The commit that is checked out, or that Capistrano's REVISION names: 40 hex digits. ptr NULL:
  * not known. */

@@ -53,6 +53,7 @@ struct own {
 	/* Or, where somebody else deploys by git: its index takes the manifest's place. */
 	bool is_checkout;
 	struct checkout checkout;
+	size_t unjudged; /* files of which git could not tell whether somebody edited them */
 };
 
 static bool own_parse(struct own *own, struct slice record)
@@ -391,9 +392,14 @@ static void put_removed(struct walk *walk)
 	struct slice path = walk->own.path;
 	char key[FACT_KEY_MAX];
 	int len = snprintf(key, sizeof(key), "file/%.*s/edited", SLICE_ARG(path));
+	const struct git_entry *entry = &walk->own.checkout.entry;
 
-	if (walk->own.is_checkout && (walk->own.checkout.entry.unsure || !walk->own.checkout.entry.is_file))
+	if (walk->own.is_checkout && !entry->is_file && !entry->is_link)
 		return;
+	if (walk->own.is_checkout && (entry->unsure || entry->overlooked)) {
+		walk->own.unjudged++;
+		return;
+	}
 	if (len < (int)sizeof(key))
 		probe_evidence(walk->sink, slice_make(key, (size_t)len),
 			       walk->own.is_checkout ? SLICE("removed, git has it")
@@ -431,19 +437,38 @@ static void own_skip(struct walk *walk, bool is_folder)
 		own_next(own);
 }
 
+static void put_verdict(struct walk *walk, enum checkout_verdict verdict, const struct stat *st)
+{
+	if (verdict == CHECKOUT_EDITED)
+		put_edited(walk, "edited", st->st_mtim.tv_sec, st);
+	walk->own.unjudged += verdict == CHECKOUT_UNSURE;
+}
+
 /* The same of a checkout. Modes are the server's own affair there, and what git does not have
  * may be meant to lie beside it. */
 static bool compare_checkout(struct walk *walk, int fd, const struct stat *st)
 {
 	struct own *own = &walk->own;
+	enum checkout_verdict verdict = CHECKOUT_UNSURE;
 
-	if (!own_reach(walk, path_of(walk)))
-		return false;
-	enum checkout_verdict verdict = checkout_judge(&own->checkout, fd, st, walk->block, FILE_BLOCK);
-	if (verdict == CHECKOUT_EDITED)
-		put_edited(walk, "edited", st->st_mtim.tv_sec, st);
-	own_next(own);
+	if (own_reach(walk, path_of(walk))) {
+		verdict = checkout_judge(&own->checkout, fd, st, walk->block, FILE_BLOCK);
+		own_next(own);
+	}
+	put_verdict(walk, verdict, st);
 	return verdict == CHECKOUT_SAME;
+}
+
+static void compare_checkout_link(struct walk *walk, struct slice target, const struct stat *st)
+{
+	struct own *own = &walk->own;
+	enum checkout_verdict verdict = CHECKOUT_UNSURE;
+
+	if (own_reach(walk, path_of(walk))) {
+		verdict = checkout_judge_link(&own->checkout, target);
+		own_next(own);
+	}
+	put_verdict(walk, verdict, st);
 }
 
 /* True when it is what lockstep, or git, put there. `digest` NULL, `fd` -1: content that could
@@ -588,6 +613,10 @@ static void look_at_link(struct walk *walk, int dir_fd, const char *name)
 	probe_text(walk->sink, key_of(walk, "link"), slice_make(target, (size_t)len));
 	if (walk->area != AREA_LIVE || !walk->own.found)
 		return;
+	if (walk->own.is_checkout) {
+		compare_checkout_link(walk, slice_make(target, (size_t)len), &st);
+		return;
+	}
 	/* Our own links into shared/ are not the release's. */
 	struct digest digest;
 	digest_of(slice_make(target, (size_t)len), &digest);
@@ -851,6 +880,12 @@ static void walk_live(struct walk *walk)
 		put_removed(walk);
 		own_next(&walk->own);
 	}
+	if (walk->own.unjudged)
+		probe_skip(
+			walk->sink, SLICE("file/./unjudged"),
+			"git cannot tell whether somebody edited %zu file%s: beside another commit they are "
+			"not compared",
+			walk->own.unjudged, walk->own.unjudged == 1 ? "" : "s");
 	close_fd(&walk->own.fd);
 	walk_end(walk);
 }
@@ -912,6 +947,9 @@ static const struct probe_fact file_facts[] = {
 	{"file/PATH/caps", "text", "capabilities of a program: net_bind_service=ep"},
 	{"file/./commit", "text", "of a git checkout, or of Capistrano's REVISION"},
 	{"file/./live", "not_checked", "where nothing is live: no file was looked at"},
+	{"file/./unjudged", "not_checked",
+	 "of a git checkout: how many files git does not have, was told to overlook, or converts; "
+	 "told where commits differ"},
 	{"file/./put_by", "evidence", "lockstep or git: what its files can be held against"},
 	{"file/PATH/modified", "evidence",
 	 "when its content was changed last, UTC; not of files that are as they were deployed"},

@@ -6,8 +6,10 @@ enum {
 	FLAG_VALID = 0x8000,
 	FLAG_EXTENDED = 0x4000,
 	FLAG_STAGE = 0x3000,
+	EXTENDED_SKIP_WORKTREE = 0x4000,
 	MODE_KIND = 0170000,
 	MODE_FILE = 0100000,
+	MODE_LINK = 0120000,
 };
 
 static uint32_t be32(const char *at)
@@ -88,7 +90,9 @@ bool git_index_next(struct git_index *index, struct git_entry *out)
 		.mtime_ns = be32(at + 12),
 		.size = be32(at + 36),
 		.is_file = (be32(at + 24) & MODE_KIND) == MODE_FILE,
-		.unsure = (flags & (FLAG_VALID | FLAG_STAGE)) || more,
+		.is_link = (be32(at + 24) & MODE_KIND) == MODE_LINK,
+		.overlooked = (flags & FLAG_VALID) || (more & EXTENDED_SKIP_WORKTREE),
+		.unsure = (flags & FLAG_STAGE) || (more & ~(uint32_t)EXTENDED_SKIP_WORKTREE),
 	};
 	if (flags & FLAG_EXTENDED)
 		fixed_len += 2;

@@ -13,9 +13,9 @@ struct git_entry {
 	const uint8_t *blob; /* SHA1_LEN bytes */
 	int64_t mtime, mtime_ns;
 	uint32_t size; /* its lowest 32 bits */
-	bool is_file;  /* else a link or a repository of its own */
-	/* Nothing can be said: a conflict, or git was told not to look at it, or not to write it. */
-	bool unsure;
+	bool is_file, is_link; /* neither: a repository of its own */
+	bool overlooked; /* git was told not to look at it, or not to write it: it need not be there */
+	bool unsure;	 /* nothing can be said: a conflict, or a file that is only meant to be added */
 };
 
 struct git_index {

@@ -83,11 +83,34 @@ def test_a_file_that_was_only_touched_is_as_in_git_whatever_the_index(shop, vers
     assert set(found) == {"file/up.txt/content"} and texts(found["file/up.txt/content"])[0] == "as in git", found
 
 
-def test_what_git_was_told_to_overlook_or_to_convert_is_not_called_edited(shop):
+@pytest.mark.parametrize("how", ["--skip-worktree", "--assume-unchanged"])
+def test_what_git_was_told_to_overlook_is_edited_all_the_same_but_never_removed(shop, how):
+    places = Places(shop).checkouts("main", "v1.0")
+    places.git(places.folders[1], "update-index", how, "README.md", "app/Shop.php")
+    (places.folders[1] / "README.md").write_text("of this server\n")
+    (places.folders[1] / "app/Shop.php").unlink()
+    found = places.found()
+    assert set(found) == {"file/./commit", "file/README.md/content"}, found
+    assert texts(found["file/README.md/content"])[1].startswith("edited "), found
+
+
+def test_a_link_that_leads_elsewhere_is_edited(shop):
+    places = Places(shop)
+    (shop.repo.dir / "latest").symlink_to("up.txt")
+    shop.repo.git("add", "latest")
+    shop.repo.commit("Link")
+    places.checkouts("main", "main")
+    places.diff(code=0)
+    (places.folders[1] / "latest").unlink()
+    (places.folders[1] / "latest").symlink_to("README.md")
+    found = places.found()
+    assert set(found) == {"file/latest/link"}, found
+    assert found["file/latest/link"]["cause"].startswith("edited "), found
+
+
+def test_what_git_converts_is_not_called_edited(shop):
     places = Places(shop).checkouts("main", "main")
-    hidden, converted = places.folders[1] / "README.md", places.folders[1] / "up.txt"
-    places.git(places.folders[1], "update-index", "--skip-worktree", "README.md")
-    hidden.write_text("of this server\n")
+    converted = places.folders[1] / "up.txt"
     for folder in places.folders:
         (folder / ".git/info/attributes").write_text("*.txt eol=crlf\n")
     converted.write_text("ok\r\n")
@@ -103,6 +126,22 @@ def test_another_commit_is_one_difference_and_hides_no_hand_edit(shop):
     assert len(set(texts(found["file/./commit"]))) == 2
     assert texts(found["file/app/Shop.php/content"])[1].startswith("edited ")
     assert "release commit" in places.diff().out
+
+
+def test_beside_another_commit_files_git_does_not_have_are_not_checked(shop):
+    places = Places(shop).checkouts("main", "v1.0")
+    gaps = places.diff("--json").json["not_checked"]
+    assert not [gap for gap in gaps if gap["key"].startswith("file/")], gaps
+    (places.folders[1] / "public").mkdir(exist_ok=True)
+    (places.folders[1] / "public/info.php").write_text("<?php phpinfo();\n")
+    result = places.diff("--json")
+    whys = [gap["why"] for gap in result.json["not_checked"] if gap["key"].startswith("file/")]
+    assert len(whys) == 1 and "somebody edited 1 file:" in whys[0], result.json["not_checked"]
+    assert result.json["coverage"] < 100
+    places.git(places.folders[1], "checkout", "-q", "main")
+    result = places.diff("--json")
+    assert "file/public/info.php/" in {finding["key"] for finding in result.json["findings"]}
+    assert not [gap for gap in result.json["not_checked"] if gap["key"].startswith("file/")]
 
 
 def test_a_repository_that_names_programs_starts_none(shop, work):
