@@ -7,6 +7,7 @@
 #include "codec/compress.h"
 #include "probe/probe.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -119,19 +120,28 @@ static bool holds_releases(const struct place *place)
 static void find_live(const struct place *place, struct arena *arena, struct probe_request *request)
 {
 	char *real = NULL;
+	struct stat st;
 
 	request->place = place->path;
 	request->place_fd = place->dir_fd;
 	if (place->dir_fd < 0)
 		return;
 	request->live_fd = openat(place->dir_fd, "current", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int why = errno;
 	if (request->live_fd >= 0)
 		real = realpath(arena_printf(arena, "%s/current", place->path), NULL);
 	if (real)
 		request->live = arena_strdup(arena, real);
 	free(real);
-	if (request->live || holds_releases(place))
+	if (request->live)
 		return;
+	if (holds_releases(place)) {
+		/* A link that leads nowhere is no place where nothing was deployed yet. */
+		if (fstatat(place->dir_fd, "current", &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+			request->live_why =
+				arena_printf(arena, "current cannot be opened: %s", strerror(why));
+		return;
+	}
 	close_fd(&request->live_fd);
 	request->live_fd = fcntl(place->dir_fd, F_DUPFD_CLOEXEC, 3);
 	request->live = place->path;

@@ -114,9 +114,7 @@ static const char *why_unseen(void *context, size_t column, struct slice key)
 {
 	const struct matrix *matrix = context;
 
-	return matrix->nothing && matrix->nothing[column] && matrix_comes_with_release(key)
-		       ? "nothing is live there yet"
-		       : NULL;
+	return matrix->not_live && matrix_comes_with_release(key) ? matrix->not_live[column] : NULL;
 }
 
 static int note_edited(struct engine *engine, struct matrix *matrix, const struct observed *item,
@@ -135,9 +133,10 @@ static int note_edited(struct engine *engine, struct matrix *matrix, const struc
 
 /* What a server shows of its release. */
 struct shown {
-	const char *commit; /* of a checkout, or of Capistrano's REVISION; NULL: not known */
-	const char *by;	    /* who can say what its files should be: "git", "lockstep"; NULL: nobody */
-	bool nothing;	    /* it was looked at, and nothing is live */
+	const char *commit;   /* of a checkout, or of Capistrano's REVISION; NULL: not known */
+	const char *by;	      /* who can say what its files should be: "git", "lockstep"; NULL: nobody */
+	const char *not_live; /* it was looked at, and this is why nothing is live; NULL: something is */
+	bool nothing;	      /* nothing was put there yet */
 };
 
 static int find_shown(struct engine *engine, const struct observed *item, struct shown *out, struct err *err)
@@ -147,14 +146,18 @@ static int find_shown(struct engine *engine, const struct observed *item, struct
 	int got;
 
 	*out = (struct shown){0};
+	bool in_vain = false;
 	while ((got = fact_next(reader, &fact, err)) > 0 && slice_compare(fact.key, SLICE("file/./q")) < 0) {
-		if (slice_is(fact.key, "file/./live"))
-			out->nothing = !item->why && !item->stale && fact.kind == FACT_NOT_CHECKED;
+		if (slice_is(fact.key, "file/"))
+			in_vain = fact.kind == FACT_NOT_CHECKED;
+		else if (slice_is(fact.key, "file/./live") && !item->why && !item->stale)
+			out->not_live = arena_str(&engine->arena, fact.value);
 		else if (slice_is(fact.key, "file/./commit") && fact.kind == FACT_TEXT)
 			out->commit = arena_str(&engine->arena, fact.value);
 		else if (slice_is(fact.key, "file/./put_by") && fact.kind == FACT_TEXT)
 			out->by = arena_str(&engine->arena, fact.value);
 	}
+	out->nothing = out->not_live && !in_vain;
 	return got < 0 ? -1 : 0;
 }
 
@@ -173,7 +176,7 @@ static bool differ(const struct observed *a, const struct shown *x, const struct
 static void find_live_reference(struct matrix *matrix)
 {
 	for (size_t i = 0; i < matrix->seen.count; i++)
-		for (size_t e = 0; e < matrix->seen.environment_count && !matrix->nothing[i]; e++)
+		for (size_t e = 0; e < matrix->seen.environment_count && !matrix->not_live[i]; e++)
 			if (strcmp(matrix->seen.items[i].environment, matrix->seen.environments[e]) == 0)
 				matrix->input.reference = e;
 }
@@ -183,17 +186,18 @@ static int find_releases(struct engine *engine, bool chosen, struct matrix *matr
 {
 	const struct observation *seen = &matrix->seen;
 	struct shown *shown = ARENA_NEW_ARRAY(&engine->arena, seen->count, struct shown);
-	bool differs = false, known = true, live_known = true;
+	bool differs = false, known = true, live_known = true, all_live = true;
 	size_t live = 0;
 
 	matrix->commits_known = true;
-	matrix->nothing = ARENA_NEW_ARRAY(&engine->arena, seen->count, bool);
+	matrix->not_live = ARENA_NEW_ARRAY(&engine->arena, seen->count, const char *);
 	for (size_t i = 0; i < seen->count; i++) {
 		const struct observed *item = &seen->items[i], *first = &seen->items[0];
 		if (find_shown(engine, item, &shown[i], err))
 			return -1;
 		matrix->writes_config = matrix->writes_config || (item->of && item->of->files.count);
-		matrix->nothing[i] = shown[i].nothing;
+		matrix->not_live[i] = shown[i].not_live;
+		all_live = all_live && !shown[i].not_live;
 		live += !shown[i].nothing;
 		differs = differs || differ(item, &shown[i], first, &shown[0]);
 		bool tells = *item->applied.release || shown[i].by;
@@ -204,7 +208,7 @@ static int find_releases(struct engine *engine, bool chosen, struct matrix *matr
 	/* With one release alone there is nothing to hold it against; among several that each can
 	 * tell its hand edits, these say all. */
 	matrix->releases_differ = (live < seen->count && (live < 2 || live_known)) || (differs && known);
-	if (live < seen->count && !matrix->releases_differ && !chosen)
+	if (!all_live && !matrix->releases_differ && !chosen)
 		find_live_reference(matrix);
 	for (size_t i = 0; (matrix->releases_differ || matrix->writes_config) && i < seen->count; i++)
 		if (note_edited(engine, matrix, &seen->items[i], err))

@@ -12,7 +12,7 @@ struct matrix {
 	struct compare_input input; /* its filter points to the matrix, which must not move */
 	bool with_release;	    /* a release is one of the columns */
 	bool releases_differ;	    /* between servers; or nothing is live but on one */
-	bool *nothing;		    /* one a column: nothing is live there */
+	const char **not_live;	    /* one a column: why nothing is live there; NULL: something is */
 	bool writes_config;	    /* a deployment to one of them writes config files */
 	bool commits_known;	    /* of all of them, by git or Capistrano */
 	struct map edited;	    /* paths of the release that somebody edited on some server */

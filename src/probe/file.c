@@ -852,8 +852,13 @@ static void walk_live(struct walk *walk)
 	const struct probe_request *request = walk->sink->request;
 
 	if (request->live_fd < 0) {
-		probe_skip(walk->sink, SLICE("file/./live"), "%s",
-			   request->place_fd < 0 ? "the place is not there" : "nothing is live there yet");
+		const char *why = request->live_why	  ? request->live_why
+				  : request->place_fd < 0 ? "the place is not there"
+							  : "nothing is live there yet";
+		probe_skip(walk->sink, SLICE("file/./live"), "%s", why);
+		/* What was never put there is not missing; what should be there was not looked at. */
+		if (request->live_why)
+			probe_skip(walk->sink, SLICE("file/"), "%s", why);
 		return;
 	}
 	own_open(&walk->own, walk->sink);

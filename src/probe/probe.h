@@ -19,6 +19,7 @@ struct probe_request {
 	int place_fd;	   /* -1: it is not there */
 	const char *live; /* the folder the application runs from, absolute: current's target, else the place */
 	int live_fd;	  /* -1: nothing is live; `live` is NULL then */
+	const char *live_why; /* something should be live, and cannot be opened; NULL: not so */
 	const char *user; /* who runs the application; NULL: not said */
 	const char *const
 		*reloads; /* reload specs as in lockstep.yml: units and programs of the application */

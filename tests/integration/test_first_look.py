@@ -164,6 +164,17 @@ def test_the_layout_of_capistrano(shop):
     assert gaps["file/./live"] == "nothing is live there yet", gaps
 
 
+def test_a_current_that_leads_nowhere_is_no_place_where_nothing_is_yet(shop):
+    places = Places(shop).releases()
+    (places.folders[1] / "current").unlink()
+    (places.folders[1] / "current").symlink_to("releases/20261231000000")
+    result = places.diff("--json", code=0)
+    gaps = {gap["key"]: gap for gap in result.json["not_checked"] if gap["environment"].startswith("prod:")}
+    assert gaps["file/"]["why"] == "current cannot be opened: No such file or directory", gaps
+    assert gaps["file/"]["rows"] >= 2, "the files of the other are counted"
+    assert result.json["reference"].startswith("stg:")
+
+
 def test_a_server_that_has_nothing_yet_hides_no_difference_of_the_others(shop):
     places = Places(shop, names=("stg", "prod", "new")).releases()
     (places.folders[2] / "current").unlink()
