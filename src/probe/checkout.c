@@ -40,6 +40,17 @@ static bool mentions(struct slice text, const char *const *words, size_t count)
 	return false;
 }
 
+/* Attributes can also stand beside the files they are of; which, is not read. */
+static bool has_attributes_below(struct git_index index)
+{
+	struct git_entry entry;
+
+	while (git_index_next(&index, &entry))
+		if (slice_ends_with(entry.path, "/.gitattributes"))
+			return true;
+	return false;
+}
+
 bool checkout_open(struct probe_sink *sink, struct checkout *out)
 {
 	static const char *const settings[] = {"autocrlf", "eol"};
@@ -59,7 +70,7 @@ bool checkout_open(struct probe_sink *sink, struct checkout *out)
 	out->written = st.st_mtim.tv_sec;
 	out->written_ns = st.st_mtim.tv_nsec;
 	out->converts =
-		mentions(config, settings, ARRAY_LEN(settings)) ||
+		has_attributes_below(out->index) || mentions(config, settings, ARRAY_LEN(settings)) ||
 		mentions(read_live(sink, ".gitattributes", TEXT_MAX), attributes, ARRAY_LEN(attributes)) ||
 		mentions(read_live(sink, ".git/info/attributes", TEXT_MAX), attributes,
 			 ARRAY_LEN(attributes));

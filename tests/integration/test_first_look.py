@@ -110,11 +110,21 @@ def test_a_link_that_leads_elsewhere_is_edited(shop):
 
 def test_what_git_converts_is_not_called_edited(shop):
     places = Places(shop).checkouts("main", "main")
-    converted = places.folders[1] / "up.txt"
     for folder in places.folders:
         (folder / ".git/info/attributes").write_text("*.txt eol=crlf\n")
-    converted.write_text("ok\r\n")
-    for key, finding in places.found().items():
+    assert_converted(places, "up.txt")
+
+
+def test_what_git_converts_by_the_word_of_a_folder_is_not_called_edited(shop):
+    shop.repo.write("assets/.gitattributes", "*.bin filter=lfs\n").write("assets/a.bin", "pointer\n").commit("Assets")
+    assert_converted(Places(shop).checkouts("main", "main"), "assets/a.bin")
+
+
+def assert_converted(places, path):
+    (places.folders[1] / path).write_text("ok\r\n")
+    found = places.found()
+    assert f"file/{path}/content" in found, found
+    for key, finding in found.items():
         assert "edited" not in str(texts(finding)) + finding["cause"], (key, finding)
 
 
