@@ -93,6 +93,10 @@ static bool is_untouched(const struct checkout *checkout, const struct stat *st)
 	if (entry->size != (uint32_t)st->st_size || entry->mtime != (uint32_t)st->st_mtim.tv_sec ||
 	    (knows_ns && entry->mtime_ns != st->st_mtim.tv_nsec))
 		return false;
+	/* A time that was put back leaves this one. */
+	if (entry->ctime != (uint32_t)st->st_ctim.tv_sec ||
+	    (knows_ns && entry->ctime_ns != st->st_ctim.tv_nsec))
+		return false;
 	return entry->mtime < checkout->written ||
 	       (entry->mtime == checkout->written && knows_ns && entry->mtime_ns < checkout->written_ns);
 }

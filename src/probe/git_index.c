@@ -86,6 +86,8 @@ bool git_index_next(struct git_index *index, struct git_entry *out)
 	uint32_t more = flags & FLAG_EXTENDED ? be16(at + FIXED) : 0;
 	*out = (struct git_entry){
 		.blob = (const uint8_t *)at + 40,
+		.ctime = be32(at),
+		.ctime_ns = be32(at + 4),
 		.mtime = be32(at + 8),
 		.mtime_ns = be32(at + 12),
 		.size = be32(at + 36),

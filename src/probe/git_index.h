@@ -11,7 +11,7 @@ enum { GIT_INDEX_PATH_MAX = 4096 };
 struct git_entry {
 	struct slice path; /* valid until the next one is asked for */
 	const uint8_t *blob; /* SHA1_LEN bytes */
-	int64_t mtime, mtime_ns;
+	int64_t ctime, ctime_ns, mtime, mtime_ns;
 	uint32_t size; /* its lowest 32 bits */
 	bool is_file, is_link; /* neither: a repository of its own */
 	bool overlooked; /* git was told not to look at it, or not to write it: it need not be there */

@@ -108,6 +108,17 @@ def test_a_link_that_leads_elsewhere_is_edited(shop):
     assert found["file/latest/link"]["cause"].startswith("edited "), found
 
 
+def test_an_edit_whose_time_was_put_back_is_found(shop):
+    places = Places(shop).checkouts("main", "main")
+    path = places.folders[1] / "up.txt"
+    before = path.read_text()
+    shop.sshd.on("prod", "cd www/shop && touch -d yesterday up.txt && git update-index --refresh && cp -p up.txt ../kept "
+                 "&& tr a-z A-Z <../kept >up.txt && touch -r ../kept up.txt")
+    assert path.read_text() == before.upper() != before
+    now = texts(places.found()["file/up.txt/content"])[1]
+    assert now.startswith("edited "), now
+
+
 def test_what_git_converts_is_not_called_edited(shop):
     places = Places(shop).checkouts("main", "main")
     for folder in places.folders:
