@@ -96,7 +96,7 @@ static bool is_wanted(void *context, struct slice key)
 {
 	const struct matrix *matrix = context;
 
-	if (slice_is(key, "file/./put_by") || slice_is(key, "file/./live"))
+	if (slice_is(key, "file/./put_by") || slice_is(key, "file/./times") || slice_is(key, "file/./live"))
 		return true;
 	if (slice_is(key, "file/./unjudged"))
 		return matrix->releases_differ;

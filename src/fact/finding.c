@@ -207,6 +207,11 @@ static void note_evidence(struct gatherer *gatherer, const struct compare_row *r
 				gatherer->put_by[i] = words_cell(gatherer->arena, gatherer->input, row, i);
 		return;
 	}
+	if (slice_is(row->key, "file/./times")) {
+		for (size_t i = 0; i < columns; i++)
+			gatherer->untimed[i] = row->cells[i].fact;
+		return;
+	}
 	if (window->evidence_count == EVIDENCE_MAX || says_nothing(fact_attribute(row->key)))
 		return;
 	struct evidence *evidence = &window->evidence[window->evidence_count++];
@@ -321,7 +326,10 @@ static const char *state_of_file(struct gatherer *gatherer, size_t column)
 		return arena_printf(&window->arena, "of %s", modified);
 	if (!by)
 		return gatherer->input->sides ? "as declared" : NULL;
-	return strcmp(by, "git") == 0 ? "as in git" : "as deployed";
+	if (strcmp(by, "git") != 0)
+		return "as deployed";
+	/* Git does not have all that lies in a checkout: what it lacks is known by its time. */
+	return gatherer->untimed[column] ? NULL : "as in git";
 }
 
 static size_t column_of(const struct compare_input *input, const struct finding_cell *cell)
@@ -837,6 +845,7 @@ int findings_gather(struct arena *arena, const struct compare_input *input, stru
 	gatherer->lapsed = ARENA_NEW_ARRAY(arena, rule_book_own_count(input->rules), size_t);
 	gatherer->needed = ARENA_NEW_ARRAY(arena, rule_book_own_count(input->rules), bool);
 	gatherer->put_by = ARENA_NEW_ARRAY(arena, input->column_count, const char *);
+	gatherer->untimed = ARENA_NEW_ARRAY(arena, input->column_count, bool);
 	if (compare_run(input, false, visit, gatherer, &out->totals, err))
 		return -1;
 	out->reference = input->environments[input->reference];

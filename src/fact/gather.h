@@ -71,6 +71,7 @@ struct gatherer {
 	size_t crowd_count;
 	struct window window;
 	const char **put_by; /* one a column: who can say what its files should be; NULL: nobody */
+	bool *untimed;	     /* one a column: when a file was changed is not told of all */
 	struct map gaps;     /* → struct open_gap */
 	bool *needed;	     /* one an own rule */
 	size_t *lapsed;	     /* one an own rule: its draft's place, plus one */

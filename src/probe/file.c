@@ -155,6 +155,7 @@ struct walk {
 	size_t live_start; /* index of the first fact of the live release */
 	size_t live_count;
 	bool is_large;
+	bool times_left_out;
 	struct ownership {
 		uid_t uid;
 		gid_t gid;
@@ -277,7 +278,7 @@ static void become_large(struct walk *walk)
 	struct slice usual = slice_make(walk->usual.text, walk->usual.len);
 	size_t kept = 0;
 
-	walk->is_large = true;
+	walk->is_large = walk->times_left_out = true;
 	for (size_t i = 0; i < facts->count; i++) {
 		const struct fact *fact = &facts->items[i];
 		struct slice attribute = fact_attribute(fact->key);
@@ -295,8 +296,10 @@ static void become_large(struct walk *walk)
 static void put_modified(struct walk *walk, const struct stat *st)
 {
 	/* Only shown beside a difference: of a large tree the facts themselves come first. */
-	if (walk->is_large || walk->sink->facts.bytes > walk->sink->facts.bytes_max / 2)
+	if (walk->is_large || walk->sink->facts.bytes > walk->sink->facts.bytes_max / 2) {
+		walk->times_left_out = true;
 		return;
+	}
 	if (walk->time != st->st_mtim.tv_sec || !walk->time_text[0])
 		clock_format_iso((walk->time = st->st_mtim.tv_sec) * 1000, walk->time_text);
 	probe_evidence(walk->sink, key_of(walk, "modified"), slice_make(walk->time_text, CLOCK_ISO_LEN));
@@ -891,6 +894,8 @@ static void walk_live(struct walk *walk)
 			"git cannot tell whether somebody edited %zu file%s: beside another commit they are "
 			"not compared",
 			walk->own.unjudged, walk->own.unjudged == 1 ? "" : "s");
+	if (walk->own.is_checkout && walk->times_left_out)
+		probe_evidence(walk->sink, SLICE("file/./times"), SLICE("left out"));
 	close_fd(&walk->own.fd);
 	walk_end(walk);
 }
@@ -956,6 +961,7 @@ static const struct probe_fact file_facts[] = {
 	 "of a git checkout: how many files git does not have, was told to overlook, or converts; "
 	 "told where commits differ"},
 	{"file/./put_by", "evidence", "lockstep or git: what its files can be held against"},
+	{"file/./times", "evidence", "of a large git checkout: its files do not say when they were changed"},
 	{"file/PATH/modified", "evidence",
 	 "when its content was changed last, UTC; not of files that are as they were deployed"},
 	{"file/PATH/edited", "evidence",

@@ -189,6 +189,23 @@ static void a_crowd_is_one_finding_but_not_who_was_edited(void **state)
 	assert_int_equal(gathered.findings.totals.drift, 500);
 }
 
+static void what_git_may_not_have_is_not_called_as_in_git(void **state)
+{
+	static const struct snap snaps[] = {
+		{.environment = "dev",
+		 .facts = "~file/./put_by=git\nfile/a.php/content=one\nfile/b.php/content=one"},
+		{.environment = "production",
+		 .facts = "~file/./put_by=git\n~file/./times=left out\nfile/a.php/content=two\n"
+			  "~file/a.php/edited=3 Nov\nfile/b.php/content=two"},
+	};
+	AUTO(gathered_free) struct gathered gathered;
+	(void)state;
+	gather(&gathered, snaps, 2, NULL, 0);
+	assert_string_equal(find(&gathered, "file/a.php/content")->cells[0].text, "as in git");
+	assert_string_equal(find(&gathered, "file/a.php/content")->cells[1].text, "3 Nov");
+	assert_string_equal(find(&gathered, "file/b.php/content")->cells[1].text, "two");
+}
+
 static void an_endpoint_is_told_by_its_variable(void **state)
 {
 	static const struct snap snaps[] =
@@ -412,6 +429,7 @@ int main(void)
 		cmocka_unit_test(a_missing_tree_tells_the_project_s_own_rule),
 		cmocka_unit_test(files_of_a_changed_package_are_told_by_it),
 		cmocka_unit_test(a_crowd_is_one_finding_but_not_who_was_edited),
+		cmocka_unit_test(what_git_may_not_have_is_not_called_as_in_git),
 		cmocka_unit_test(an_endpoint_is_told_by_its_variable),
 		cmocka_unit_test(shared_credentials_and_wrong_modes),
 		cmocka_unit_test(servers_that_differ_are_listed),

@@ -392,12 +392,18 @@ static void capabilities_of_a_program_are_told(void **state)
 /* Of a large tree only what is unusual is told beside the content, of all files alike. */
 static void a_large_tree_is_told_by_content_and_what_is_unusual(void **state)
 {
+	static const char index[] = "DIRC\0\0\0\2\0\0\0"; /* of a checkout git has no file of */
 	struct look look;
 	char path[200];
 
 	(void)state;
 	begin(&look);
 	put(&look, LIVE "/aa", "x");
+	put(&look, LIVE "/.git/config", "[core]\n");
+	FILE *file = fopen(at(&look, LIVE "/.git/index"), "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(index, sizeof(index), 1, file), 1);
+	fclose(file);
 	for (int d = 0; d < 100; d++) {
 		struct err err = ERR_INIT;
 		snprintf(path, sizeof(path), "%s/" LIVE "/modules-of-the-application/package-%03d/lib",
@@ -418,6 +424,9 @@ static void a_large_tree_is_told_by_content_and_what_is_unusual(void **state)
 	assert_fact(&look, "file/modules-of-the-application/package-050/lib/module-with-a-name-200.js/mode",
 		    "text 0600");
 	assert_null(fact(&look, "file/aa/mode"));
+	assert_null(fact(&look, "file/aa/modified"));
+	assert_fact(&look, "file/./put_by", "evidence git");
+	assert_fact(&look, "file/./times", "evidence left out");
 	end(&look);
 }
 
