@@ -368,6 +368,16 @@ static void put_states_of_files(struct gatherer *gatherer, struct finding *findi
 	finding->cells = cells;
 }
 
+/* A place ("deploy@stg:/var/www", ".") is no environment, whoever deployed to it. */
+static bool is_deployed_by_us(const struct gatherer *gatherer, size_t column)
+{
+	const struct compare_input *input = gatherer->input;
+	const char *by = gatherer->put_by[column];
+
+	return by && strcmp(by, "lockstep") == 0 &&
+	       !strpbrk(input->environments[input->columns[column].environment], ":/.");
+}
+
 static void attach_evidence(struct gatherer *gatherer, struct draft *draft, const char *cause)
 {
 	const struct window *window = &gatherer->window;
@@ -376,10 +386,13 @@ static void attach_evidence(struct gatherer *gatherer, struct draft *draft, cons
 	put_states_of_files(gatherer, &draft->finding);
 	for (size_t i = 0; i < window->evidence_count; i++) {
 		const struct evidence *evidence = &window->evidence[i];
-		draft->by_hand |= strncmp(evidence->attribute, "edited", 6) == 0;
-		for (size_t k = 0; k < gatherer->input->column_count && !draft->package; k++)
-			if (strcmp(evidence->attribute, "package") == 0)
+		bool by_hand = strncmp(evidence->attribute, "edited", 6) == 0;
+		draft->by_hand |= by_hand;
+		for (size_t k = 0; k < gatherer->input->column_count; k++) {
+			draft->ours |= by_hand && evidence->texts[k] && is_deployed_by_us(gatherer, k);
+			if (!draft->package && strcmp(evidence->attribute, "package") == 0)
 				draft->package = evidence->texts[k];
+		}
 	}
 }
 
@@ -768,18 +781,16 @@ static bool is_content(struct slice key)
 }
 
 /* Only of what lockstep deployed can it say more than who it was. */
-static const char *advice_by_hand(const struct gatherer *gatherer, const struct finding *finding)
+static const char *advice_by_hand(const struct gatherer *gatherer, const struct draft *draft,
+				  const struct finding *finding)
 {
-	bool ours = false;
-
-	for (size_t i = 0; i < gatherer->input->column_count; i++)
-		ours = ours || (gatherer->put_by[i] && strcmp(gatherer->put_by[i], "lockstep") == 0);
-	return ours ? arena_printf(
-			      gatherer->arena,
-			      "`lockstep accept %s` takes it into the code, `lockstep revert %s` puts the "
-			      "server back",
-			      finding->id, finding->id)
-		    : "commit it and deploy it everywhere, or put it back there: git checkout";
+	return draft->ours
+		       ? arena_printf(
+				 gatherer->arena,
+				 "`lockstep accept %s` takes it into the code, `lockstep revert %s` puts the "
+				 "server back",
+				 finding->id, finding->id)
+		       : "commit it and deploy it everywhere, or put it back there: git checkout";
 }
 
 static void finish(struct gatherer *gatherer)
@@ -813,7 +824,7 @@ static void finish(struct gatherer *gatherer)
 			set_id(arena, gatherer->input, finding, salt);
 		map_put(&ids, slice_of(finding->id), finding);
 		if (draft->by_hand && finding->kind != FINDING_LAPSED && is_content(slice_of(finding->key)))
-			finding->advice = advice_by_hand(gatherer, finding);
+			finding->advice = advice_by_hand(gatherer, draft, finding);
 	}
 }
 

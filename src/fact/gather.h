@@ -25,6 +25,7 @@ struct draft {
 	const char *package; /* that a file belongs to */
 	size_t crowd;	     /* plus one */
 	bool by_hand;	     /* somebody edited it: never one of a crowd */
+	bool ours;	     /* and there lockstep deployed, as to an environment of the project */
 	bool missing;
 	bool gone; /* told by another */
 };

@@ -206,6 +206,35 @@ static void what_git_may_not_have_is_not_called_as_in_git(void **state)
 	assert_string_equal(find(&gathered, "file/b.php/content")->cells[1].text, "two");
 }
 
+static void only_an_edit_where_we_deployed_can_be_accepted(void **state)
+{
+	static const struct {
+		const char *environment, *by;
+		bool ours;
+	} cases[] = {
+		{"dev", "lockstep", true},
+		{"dev", "git", false},
+		{"deploy@dev:/var/www/shop", "lockstep", false},
+		{".", "lockstep", false},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO(buf_free) struct buf facts = BUF_INIT(1000);
+		AUTO(gathered_free) struct gathered gathered;
+		buf_printf(&facts, "~file/./put_by=%s\nfile/a.php/content=one\n~file/a.php/edited=3 Nov",
+			   cases[i].by);
+		const struct snap snaps[] = {
+			{.environment = cases[i].environment, .facts = buf_str(&facts)},
+			{.environment = "production",
+			 .facts = "~file/./put_by=lockstep\nfile/a.php/content=two"},
+		};
+		gather(&gathered, snaps, 2, NULL, 0);
+		const char *advice = find(&gathered, "file/a.php/content")->advice;
+		assert_true((strstr(advice, "lockstep accept") != NULL) == cases[i].ours);
+		assert_true((strstr(advice, "git checkout") != NULL) != cases[i].ours);
+	}
+}
+
 static void an_endpoint_is_told_by_its_variable(void **state)
 {
 	static const struct snap snaps[] =
@@ -430,6 +459,7 @@ int main(void)
 		cmocka_unit_test(files_of_a_changed_package_are_told_by_it),
 		cmocka_unit_test(a_crowd_is_one_finding_but_not_who_was_edited),
 		cmocka_unit_test(what_git_may_not_have_is_not_called_as_in_git),
+		cmocka_unit_test(only_an_edit_where_we_deployed_can_be_accepted),
 		cmocka_unit_test(an_endpoint_is_told_by_its_variable),
 		cmocka_unit_test(shared_credentials_and_wrong_modes),
 		cmocka_unit_test(servers_that_differ_are_listed),
