@@ -22,10 +22,10 @@ struct running {
 	dev_t devices[RUNNING_MAX];
 	ino_t inodes[RUNNING_MAX];
 	size_t count, processes, replaced, closed;
-	struct stat installed; /* the program a login finds, when its name is `called` */
-	const char *called;
-	const char *why;   /* the version of one could not be found out */
-	const char *whose; /* user of a process we may not look at */
+	int64_t installed_at; /* when the program a login finds, by the name `called`, was put there */
+	const char *called;   /* NULL: not known */
+	const char *why;      /* the version of one could not be found out */
+	const char *whose;    /* user of a process we may not look at */
 };
 
 struct language {
@@ -115,8 +115,12 @@ static struct slice installed(struct probe_sink *sink, const struct language *la
 		program = runtime_program(sink, language->programs[i]);
 	if (!program)
 		return (struct slice){0};
-	if (stat(program, &running->installed) == 0)
+	struct statx st;
+	/* When its inode was made: other times change with its mode and links too. */
+	if (statx(AT_FDCWD, program, 0, STATX_BTIME, &st) == 0 && st.stx_mask & STATX_BTIME) {
+		running->installed_at = st.stx_btime.tv_sec;
 		running->called = strrchr(program, '/') + 1;
+	}
 	probe_str(sink, probe_key(sink, "runtime/%s/path", language->name), program);
 	struct slice version = version_file(sink, program, language->name);
 	if (!version.len)
@@ -187,8 +191,7 @@ static bool is_older_than_its_file(const struct runtime *runtime, const struct r
 	int64_t started = runtime->booted + (int64_t)process->start / sysconf(_SC_CLK_TCK);
 
 	return runtime->booted && process->start && running->called &&
-	       strcmp(running->called, process->command) == 0 &&
-	       running->installed.st_ctim.tv_sec > started + ROUNDED_S;
+	       strcmp(running->called, process->command) == 0 && running->installed_at > started + ROUNDED_S;
 }
 
 static void take_process(struct runtime *runtime, const struct probe_process *process)
