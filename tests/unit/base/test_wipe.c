@@ -48,17 +48,18 @@ static size_t count_in(const char *bytes, size_t len, char c)
 static void the_next_block_shows_nothing_of_the_last(void **state)
 {
 	(void)state;
-	enum { SIZE = 200 };
+	/* The allocator writes its own links, which may be any bytes, over the first of what is free. */
+	enum { SIZE = 200, LINKS = 2 * sizeof(void *) };
 	char *old = wipe_malloc(SIZE);
 	memset(old, 'S', SIZE);
 	wipe_free(old);
 	char *next = malloc(SIZE);
-	assert_int_equal(count_in(next, SIZE, 'S'), 0);
+	assert_int_equal(count_in(next + LINKS, SIZE - LINKS, 'S'), 0);
 	memset(next, 'T', SIZE);
 	char *moved = wipe_realloc(next, (size_t)SIZE * 4);
 	assert_int_equal(count_in(moved, SIZE, 'T'), SIZE);
 	char *after = malloc(SIZE);
-	assert_int_equal(count_in(after, SIZE, 'T'), 0);
+	assert_int_equal(count_in(after + LINKS, SIZE - LINKS, 'T'), 0);
 	free(after);
 	wipe_free(moved);
 }
