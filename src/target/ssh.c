@@ -64,7 +64,7 @@ const char *const *ssh_arguments(struct arena *arena, const char *words, const s
 	return list;
 }
 
-/* "host", "[host]" or "[host]:port". The words around it may come from a server's banner, and what
+/* "host" or "[host]:port". The words around it may come from a server's banner, and what
  * is in between becomes part of a command that people copy. */
 static bool is_host(struct slice text)
 {
@@ -79,8 +79,8 @@ static bool is_host(struct slice text)
 	for (size_t i = 0; i < host.len; i++)
 		if (!isalnum((unsigned char)host.ptr[i]) && !strchr("._:%-", host.ptr[i]))
 			return false;
-	return port.len == 0 ||
-	       (port.ptr[0] == ':' && slice_to_u64(slice_skip(port, 1), &number) && number <= 65535);
+	return !bracketed ||
+	       (slice_starts_with(port, ":") && slice_to_u64(slice_skip(port, 1), &number) && number <= 65535);
 }
 
 /* Whose key is missing, in ssh's words: its configuration may make another host of the name,
@@ -103,12 +103,12 @@ static struct slice host_of_key(const char *errors)
 	return slice_make(NULL, 0);
 }
 
-/* "[host]:port" or "host", as ssh-keyscan takes it. */
+/* What is_host let through, as ssh-keyscan takes it. */
 static void put_for_keyscan(struct buf *out, struct slice host)
 {
 	ptrdiff_t close = slice_find(host, ']');
 
-	if (host.ptr[0] == '[' && close > 0 && (size_t)close + 1 < host.len)
+	if (close > 0)
 		buf_printf(out, "-p %.*s %.*s", SLICE_ARG(slice_skip(host, (size_t)close + 2)),
 			   SLICE_ARG(slice_make(host.ptr + 1, (size_t)close - 1)));
 	else
