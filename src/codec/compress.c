@@ -136,6 +136,17 @@ struct compressor *compressor_new(int level, struct slice prefix)
 	return compressor;
 }
 
+struct compressor *compressor_new_wide(int level, uint64_t window)
+{
+	struct compressor *compressor = compressor_new(level, slice_make(NULL, 0));
+	int window_log = WINDOW_LOG_OF_STREAMS;
+
+	while (window_log < COMPRESS_WINDOW_LOG_MAX && ((uint64_t)1 << window_log) < window)
+		window_log++;
+	must(ZSTD_CCtx_setParameter(compressor->context, ZSTD_c_windowLog, window_log));
+	return compressor;
+}
+
 static int run(struct compressor *compressor, struct slice in, ZSTD_EndDirective directive, struct buf *out,
 	       struct err *err)
 {

@@ -17,6 +17,9 @@ struct decompressor;
 
 /* level 1..19. `prefix` may be empty; longer than COMPRESS_PREFIX_MAX asserts. */
 struct compressor *compressor_new(int level, struct slice prefix);
+/* Without a prefix, finding again what came up to `window` bytes before (8 MB at most);
+ * whoever decodes holds as much. */
+struct compressor *compressor_new_wide(int level, uint64_t window);
 /* Appends compressed bytes to `out` as they come. */
 int compressor_feed(struct compressor *compressor, struct slice in, struct buf *out, struct err *err) CHECKED;
 int compressor_flush(struct compressor *compressor, struct buf *out, struct err *err) CHECKED;

