@@ -255,6 +255,21 @@ static int check_event(struct session *session, const struct event *event, struc
 		       event->live ? "not live" : "live", event->name);
 }
 
+/* Keys of the request that say how, not what. */
+static bool is_for_journal(const char *key, bool ends)
+{
+	static const char *const not[] = { "epoch", "event", "keep", "behind", "expect", "decide" };
+	static const char *const written[] = { "deployment", "at", "name" };
+
+	for (size_t i = 0; i < ARRAY_LEN(not); i++)
+		if (strcmp(key, not[i]) == 0)
+			return false;
+	for (size_t i = 0; i < ARRAY_LEN(written) && ends; i++)
+		if (strcmp(key, written[i]) == 0)
+			return false;
+	return true;
+}
+
 int handle_record(struct session *session, const struct record *request, struct err *err)
 {
 	AUTO(buf_free) struct buf line = BUF_INIT(RECORD_LEN_MAX);
@@ -277,10 +292,7 @@ int handle_record(struct session *session, const struct record *request, struct 
 	for (size_t i = 0; i < request->field_count; i++) {
 		char key[64];
 		snprintf(key, sizeof(key), "%.*s", SLICE_ARG(request->fields[i].key));
-		if (strcmp(key, "epoch") != 0 && strcmp(key, "event") != 0 && strcmp(key, "keep") != 0 &&
-		    strcmp(key, "behind") != 0 &&
-		    (!ends ||
-		     (strcmp(key, "deployment") != 0 && strcmp(key, "at") != 0 && strcmp(key, "name") != 0)))
+		if (is_for_journal(key, ends))
 			record_put(&line, key, request->fields[i].value);
 	}
 	if (fault_point("agent.record.before", err) || journal_append(&session->place, &line, err))

@@ -86,6 +86,9 @@ static void copy_fields(struct preparation *p, const struct record *request)
 	record_put_str(&p->line, "name", p->name);
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		value = record_get(request, keys[i]);
+		/* A fleet of one decides where it stands, also before anybody knew the place's id. */
+		if (!value.len && strcmp(keys[i], "decision_place") == 0)
+			value = slice_of(p->session->state.place_id);
 		if (value.len)
 			record_put(&p->line, keys[i], value);
 	}

@@ -63,6 +63,8 @@ const struct message_kind message_kinds[] = {
 	ROW(MSG_RELAY_DATA, "relay-data", A | C | LEASE | DATA),
 	ROW(MSG_RENDER, "render", C | LEASE),
 	ROW(MSG_RENDER_DATA, "render-data", C | LEASE | DATA),
+	ROW(MSG_OFFERED_SWITCH, "offered-switch", C | LEASE),
+	ROW(MSG_OFFERED_RECORD, "offered-record", C | LEASE),
 	ROW(MSG_PROBE, "probe", C | OBSERVE),
 };
 const size_t message_kind_count = ARRAY_LEN(message_kinds);
@@ -155,7 +157,8 @@ bool talk_waits(const struct talk *talk, uint8_t type)
 static bool has_leave(const struct talk *talk, const struct message_kind *kind)
 {
 	static const uint8_t early[] = { MSG_PREPARE,	    MSG_RESTORE,     MSG_RENDER, MSG_RENDER_DATA,
-					 MSG_MANIFEST_DATA, MSG_OBJECT_DATA, MSG_OFFERED };
+					 MSG_MANIFEST_DATA, MSG_OBJECT_DATA, MSG_OFFERED, MSG_OFFERED_SWITCH,
+					 MSG_OFFERED_RECORD };
 
 	return !kind->needs_lease || talk->leased ||
 	       (talk->lease_asked && listed(early, ARRAY_LEN(early), (uint8_t)kind->type));
@@ -178,12 +181,19 @@ static int take_offer(struct talk *talk, const char *who, uint8_t type, size_t p
 {
 	if (talk->state != TALK_OFFERING && !talk->next_offers)
 		return out_of_turn(talk, who, type, err);
-	if (type != MSG_OFFERED)
-		talk->data_bytes += payload_len;
-	else if (talk->state == TALK_OFFERING)
+	talk->data_bytes += payload_len;
+	return 0;
+}
+
+static int take_offered(struct talk *talk, const char *who, uint8_t type, struct err *err)
+{
+	if (take_offer(talk, who, type, 0, err))
+		return -1;
+	if (talk->state == TALK_OFFERING)
 		talk->state = TALK_ASKED;
 	else
 		talk->next_offers = false;
+	talk->carry = type == MSG_OFFERED ? 0 : type;
 	return 0;
 }
 
@@ -230,8 +240,11 @@ int talk_from_controller(struct talk *talk, uint8_t type, size_t payload_len, st
 	case MSG_RENDER_DATA:
 	case MSG_MANIFEST_DATA:
 	case MSG_OBJECT_DATA:
-	case MSG_OFFERED:
 		return take_offer(talk, who, type, payload_len, err);
+	case MSG_OFFERED:
+	case MSG_OFFERED_SWITCH:
+	case MSG_OFFERED_RECORD:
+		return take_offered(talk, who, type, err);
 	default:
 		return take_request(talk, who, type, err);
 	}
@@ -261,6 +274,15 @@ static void go_on(struct talk *talk)
 	talk->next_offers = false;
 }
 
+/* The offer's end said what follows when it is prepared. */
+static void carry_on(struct talk *talk)
+{
+	talk->request = MSG_ACTIVATE;
+	talk->leaving = talk->carry == MSG_OFFERED_RECORD;
+	talk->next = talk->leaving ? MSG_RECORD : 0;
+	talk->carry = 0;
+}
+
 int talk_from_agent(struct talk *talk, uint8_t type, size_t payload_len, struct err *err)
 {
 	static const char who[] = "the agent";
@@ -271,6 +293,8 @@ int talk_from_agent(struct talk *talk, uint8_t type, size_t payload_len, struct 
 		return out_of_turn(talk, who, type, err);
 	/* Whatever the agent cannot go on with, it may say at any time. */
 	if (type == MSG_REFUSED) {
+		if (is_offering(talk->request))
+			talk->carry = 0;
 		if (talk->state == TALK_GREETING)
 			talk->state = TALK_OVER;
 		else
@@ -304,10 +328,14 @@ int talk_from_agent(struct talk *talk, uint8_t type, size_t payload_len, struct 
 	if (!listed(answer->final, ARRAY_LEN(answer->final), type))
 		return out_of_turn(talk, who, type, err);
 	/* After LACKING the controller offers more, also behind a RESTORE. */
-	if (type == MSG_LACKING)
+	if (type == MSG_LACKING) {
 		talk->state = TALK_OFFERING;
-	else
+		talk->carry = 0;
+	} else if (talk->carry && is_offering(talk->request)) {
+		carry_on(talk);
+	} else {
 		go_on(talk);
+	}
 	return 0;
 }
 

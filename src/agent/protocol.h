@@ -31,6 +31,9 @@
  *	C → A  OBJECT_DATA…, OFFERED       again, until PREPARED
  *	C → A  RESTORE, (RENDER, RENDER_DATA…)…, OFFERED
  *	                                   A → C  as PREPARE
+ *	C → A  …, OFFERED_SWITCH           A → C  as OFFERED; behind PREPARED comes the answer of an ACTIVATE
+ *	C → A  …, OFFERED_RECORD           A → C  the same, and behind it that of a RECORD;
+ *	                                   then the conversation is over
  *	C → A  DECIDE                      A → C  DONE | REFUSED      decision server only
  *	C → A  ACTIVATE | REVERT           A → C  ACTIVATED | REFUSED
  *	C → A  RELOAD                      A → C  [OUTPUT…] RELOADED | REFUSED
@@ -51,6 +54,10 @@
  * nothing before it. A RECORD that says behind=1 is refused when the request before it
  * was. A PREPARE carries the epoch that LEASE is expected to give: it is refused, behind
  * its OFFERED, when the lease was refused or gave another.
+ * OFFERED_SWITCH and OFFERED_RECORD end an offer and say what follows when nothing lacks any
+ * more: requests that are not sent. They follow PREPARED alone: after LACKING or REFUSED
+ * nothing is left of them; where that ACTIVATE is refused, so is the RECORD behind it. What
+ * OFFERED_RECORD says ends with BYE.
  * REFUSED ends a request, never the conversation; behind PREPARE and RESTORE it comes only after
  * OFFERED, so that data under way are never mistaken for something else. An agent that meets a frame it
  * cannot accept answers REFUSED code=2 and exits.
@@ -123,7 +130,8 @@ enum message_type {
 	MSG_LEASE,         /* project= environment= by= deployment= wait_ms= take_over= (1) */
 	MSG_PREPARE,       /* epoch= deployment= plan= kind= (deploy | promote | rollback | hotfix | config) release=
 	                    * base= config= commit= subject= by= reason= commit_time= (seconds) expect= (name of
-	                    * the live activation the plan saw; empty: none) decision_place= decision_server=
+	                    * the live activation the plan saw; empty: none) decision_place= (absent: this one)
+	                    * decision_server=
 	                    * servers= (repeated) link= (auto | copy) shared_dir= shared_file= generated= (all
 	                    * repeated) tree= recipe= build_key= platform= shape= (digest of the lists
 	                    * before, kept for who asks) manifest_bytes= (decoded size)
@@ -155,6 +163,8 @@ enum message_type {
 	MSG_RELAY_DATA,    /* both ways: u32 id (little endian), then bytes */
 	MSG_RENDER,        /* path= mode= (decimal) owner= group= (names; empty: ours) size= */
 	MSG_RENDER_DATA,   /* bytes of the file named last, `size` of them in all */
+	MSG_OFFERED_SWITCH, /* epoch= deployment= expect= decide= (as ACTIVATE) */
+	MSG_OFFERED_RECORD, /* the same, and event= keep= and the other keys of RECORD */
 	MSG_PROBE,         /* user= helper= now_ms= (the controller's clock) run_key= kept_key= (64 hex digits each,
 	                    * secrets; kept_key may be absent) and lists, each one value of texts that end in NUL,
 	                    * PROBE_LISTED_MAX of them at most: only= (dimensions; absent: all) reloads= paths=
@@ -211,6 +221,7 @@ struct talk {
 	bool next_offers;    /* the next request's offer is not ended */
 	uint8_t request;     /* the type under way in TALK_ASKED and TALK_OFFERING */
 	uint8_t next;        /* sent behind it; 0: none */
+	uint8_t carry;       /* what ended the offer under way, when more follows PREPARED; 0: nothing does */
 	uint64_t data_bytes; /* of the offer under way, for limits */
 };
 void talk_init(struct talk *talk, bool observing);

@@ -431,17 +431,48 @@ static int handle_request(struct session *session, const struct frame *frame, st
 }
 
 /* The last word before an activation is put among the others: is the lease ours still? */
-static int check_offered(struct session *session, const struct frame *frame, struct err *err)
+static int check_offered(struct session *session, const struct record *request, struct err *err)
 {
-	AUTO(arena_free) struct arena arena = ARENA_INIT;
-	struct record record;
-
-	if (record_parse(&arena, frame->payload, &record, err) == 0 &&
-	    session_check_lease(session, &record, err) == 0)
+	if (session_check_lease(session, request, err) == 0)
 		return 0;
 	preparation_free(&session->preparation);
 	session->offer_failed = false;
 	return -1;
+}
+
+/* What follows when everything is there: as if the requests had come behind the offer. */
+static int carry_on(struct session *session, uint8_t type, const struct record *request, struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	if (handle_activate(session, request, &why) == 0) {
+		if (type != MSG_OFFERED_RECORD || handle_record(session, request, &why) == 0)
+			return 0;
+	} else if (!session->lost && type == MSG_OFFERED_RECORD) {
+		if (send_refused(session, &why, err))
+			return -1;
+		(void)!refuse_behind(&why);
+	}
+	if (session->lost)
+		*err = why;
+	return session->lost ? -1 : send_refused(session, &why, err);
+}
+
+static int take_offered(struct session *session, const struct frame *frame, struct err *err)
+{
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct record request;
+	struct err why = ERR_INIT;
+
+	if (record_parse(&arena, frame->payload, &request, err))
+		return -1;
+	if (check_offered(session, &request, &why) || prepare_offered(session, &why)) {
+		*err = why;
+		return session->lost ? -1 : send_refused(session, &why, err);
+	}
+	/* A preparation that lacks something lives on. */
+	bool carries = frame->type != MSG_OFFERED && !session->preparation;
+	return carries ? carry_on(session, frame->type, &request, err) : 0;
 }
 
 static int take_render(struct session *session, const struct frame *frame, struct err *err)
@@ -455,8 +486,6 @@ static int take_render(struct session *session, const struct frame *frame, struc
 
 static int handle_frame(struct session *session, const struct frame *frame, struct err *err)
 {
-	struct err why = ERR_INIT;
-
 	session->waiting = false;
 	if (talk_from_controller(&session->talk, frame->type, frame->payload.len, err))
 		return -1;
@@ -477,10 +506,9 @@ static int handle_frame(struct session *session, const struct frame *frame, stru
 	case MSG_OBJECT_DATA:
 		return prepare_object_data(session, frame->payload, err);
 	case MSG_OFFERED:
-		if (check_offered(session, frame, &why) == 0 && prepare_offered(session, &why) == 0)
-			return 0;
-		*err = why;
-		return session->lost ? -1 : send_refused(session, &why, err);
+	case MSG_OFFERED_SWITCH:
+	case MSG_OFFERED_RECORD:
+		return take_offered(session, frame, err);
 	default:
 		return handle_request(session, frame, err);
 	}

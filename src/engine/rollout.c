@@ -82,15 +82,17 @@ static struct text_list texts_of(const struct str_list *list)
 	return (struct text_list){ (const char *const *)list->items, list->count };
 }
 
-static int prepare(struct run *run, const struct plan *plan, bool with_lease, struct rollout *out, struct err *err)
+/* With the lease, a fleet of one gets what may follow, too; `carry` may be NULL. */
+static int prepare(struct run *run, const struct plan *plan, bool with_lease, const struct carry_request *carry,
+		   struct rollout *out, struct err *err)
 {
 	struct arena *arena = &run->engine->arena;
 	const struct delivery *delivery = &run->environment->delivery;
 	const struct artifact *artifact = &plan->artifact;
 	struct prepare_request *each = ARENA_NEW_ARRAY(arena, run->count, struct prepare_request);
 	const char **labels = ARENA_NEW_ARRAY(arena, run->count, const char *);
-	const char *decision_place = with_lease ? fleet_state(run->fleet, 0)->hello.place_id
-						: fleet_results(run->fleet, 0)->lease.place_id;
+	/* A fleet of one decides where it stands. */
+	const char *decision_place = with_lease ? NULL : fleet_results(run->fleet, 0)->lease.place_id;
 
 	for (size_t i = 0; i < run->count; i++)
 		labels[i] = plan->servers[i].label;
@@ -134,7 +136,7 @@ static int prepare(struct run *run, const struct plan *plan, bool with_lease, st
 		};
 	}
 	event_step(&run->engine->events, "prepare", NULL);
-	int result = with_lease ? fleet_lease_prepare(run->fleet, NULL, &run->lease, run->engine->store, each, err)
+	int result = with_lease ? fleet_lease_prepare(run->fleet, NULL, &run->lease, run->engine->store, each, carry, err)
 				: fleet_prepare(run->fleet, NULL, run->engine->store, each, err);
 	for (size_t i = 0; i < run->count; i++) {
 		const struct link_results *results = fleet_results(run->fleet, i);
@@ -156,7 +158,7 @@ static int prepare_all(struct run *run, const struct plan *plan, struct rollout 
 {
 	if (!out->prepared &&
 	    (fault_point("engine.before_prepare", err) || run_hooks(run, HOOK_BEFORE_PREPARE, "place", err) ||
-	     prepare(run, plan, false, out, err)))
+	     prepare(run, plan, false, NULL, out, err)))
 		return -1;
 	if (run_hooks(run, HOOK_AFTER_PREPARE, "prepared", err) ||
 	    run_hooks(run, HOOK_BEFORE_ACTIVATE, "prepared", err) || fault_point("engine.before_decide", err))
@@ -255,7 +257,7 @@ static bool can_prepare_at_once(const struct run *run)
 {
 	const struct server_state *state = run->count == 1 ? fleet_state(run->fleet, 0) : NULL;
 
-	return state && *state->hello.place_id && !state->pending && !run->lease.take_over &&
+	return state && !state->pending && !run->lease.take_over &&
 	       run->environment->delivery.hooks.points[HOOK_BEFORE_PREPARE].count == 0;
 }
 
@@ -279,24 +281,82 @@ static int lease_alone(struct run *run, const uint64_t *before, bool *moved_out,
 	return 0;
 }
 
+/* A deployment that came to its good end, as the server itself says. */
+static bool is_over(const struct server_state *state, const char *deployment)
+{
+	const struct server_activation *live = state_live(state);
+
+	return !state->pending && live && strcmp(live->deployment, deployment) == 0;
+}
+
+static int carried_through(const struct carry_request *carry, struct rollout *out, struct err *err)
+{
+	err_clear(err);
+	out->prepared = out->activated = true;
+	out->recorded = carry->record != NULL;
+	return 0;
+}
+
+/* The server was told to go on by itself, and that failed somewhere, or the line was lost:
+ * how far it got, only the server knows. */
+static int settle_carried(struct run *run, const struct plan *plan, const struct carry_request *carry, struct rollout *out,
+			  struct err *err)
+{
+	struct link *link = fleet_link(run->fleet, 0);
+	const struct link_results *results = fleet_results(run->fleet, 0);
+	struct err why = *err, asking = ERR_INIT;
+
+	if (results->prepare.name)
+		run->names[0] = results->prepare.name;
+	/* An interruption that came while the last answers were under way: there is nothing left
+	 * to go back from. */
+	if (link_status(link) != LINK_LOST)
+		return link_failure(link) ? fail_after_decision(run, out, err) : carried_through(carry, out, err);
+	if (run_reconnect(run, &asking)) {
+		out->outcome = OUTCOME_UNKNOWN;
+		err_set(err, ERR_MIXED, "%s\n%s: whether the new activation is live is unknown", why.text,
+			plan->servers[0].label);
+		return err_hint(err, "run the same command again when it can be reached: it goes on by what was decided");
+	}
+	const struct server_state *state = fleet_state(run->fleet, 0);
+	if (is_over(state, run->deployment)) {
+		out->servers[0].activation = state->hello.live;
+		return carried_through(carry, out, err);
+	}
+	if (!state->pending || strcmp(state->pending->deployment, run->deployment) != 0 ||
+	    strcmp(state->pending->decided, "commit") != 0)
+		return fail_before_decision(run, out, err);
+	run->names[0] = out->servers[0].activation = state->pending->name;
+	/* Perhaps only the receipt is missing; what is not live is not recorded. */
+	if (why.code != ERR_INTERRUPTED && carry->record && run_record(run, carry->record->event, NULL, &asking) == 0)
+		return carried_through(carry, out, err);
+	return fail_after_decision(run, out, err);
+}
+
 static int lease_and_prepare(struct run *run, const struct plan *plan, struct rollout *out, const uint64_t *before,
 			     bool *moved_out, struct err *err)
 {
 	struct link *link = fleet_link(run->fleet, 0);
 	int64_t wait_ms = run->lease.wait_ms;
+	struct carry_request carry;
 
 	fill_rows(run, plan, out);
+	run->previous[0] = plan->servers[0].expect;
+	bool carries = run_carry(run, &carry);
 	event_step(&run->engine->events, "lease", NULL);
-	if (fault_point("engine.before_prepare", err))
+	if (fault_point("engine.before_prepare", err) ||
+	    (carries && (fault_point("engine.before_decide", err) || fault_point("engine.before_activate", err))))
 		return fail_before_decision(run, out, err);
 	/* What is sent ahead does not wait in line. */
 	run->lease.wait_ms = 0;
-	int result = prepare(run, plan, true, out, err);
+	int result = prepare(run, plan, true, carries ? &carry : NULL, out, err);
 	run->lease.wait_ms = wait_ms;
 	if (result == 0) {
 		out->prepared = true;
-		return 0;
+		return carries ? carried_through(&carry, out, err) : 0;
 	}
+	if (link_carried(link))
+		return settle_carried(run, plan, &carry, out, err);
 	/* The lease was refused, so nothing was prepared. */
 	if (link_status(link) == LINK_IDLE && !link_leased(link)) {
 		if (wait_ms == 0 || err->code != ERR_CONFLICT)
@@ -337,7 +397,9 @@ int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fl
 		if (out->prepared)
 			run.names[i] = out->servers[i].activation;
 	}
-	if (prepare_all(&run, plan, out, err))
+	run.activated = out->activated;
+	run.recorded = out->recorded;
+	if (!run.activated && prepare_all(&run, plan, out, err))
 		return fail_before_decision(&run, out, err);
 	run.decide_on_activate = run.count == 1;
 	if (!run.decide_on_activate && commit(&run, plan, out, err))

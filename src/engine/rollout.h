@@ -14,6 +14,8 @@ struct rollout {
 	enum deployment_outcome outcome;
 	bool went_back;
 	bool prepared;    /* rollout_lease has prepared already */
+	bool activated;   /* and switched */
+	bool recorded;    /* and written the receipt */
 	struct deployment_server *servers; /* one a server of the plan */
 	size_t server_count;
 };
@@ -26,7 +28,8 @@ int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fl
 
 /* Takes the lease on every server. *moved_out: somebody else held one since the
  * servers greeted us, so a plan made before must be made again. Where nothing else stands
- * between, the lease and the preparation of a single server go out together. */
+ * between, all that a single server has to do goes out together: lease, preparation, switch
+ * and receipt. */
 int rollout_lease(struct engine *engine, const struct plan *plan, struct fleet *fleet,
 		  const struct rollout_options *options, struct rollout *out, bool *moved_out,
 		  struct err *err) CHECKED;

@@ -241,13 +241,32 @@ static bool can_record_at_once(const struct run *run)
 	for (size_t i = 0; i < delivery->reload.count; i++)
 		if (delivery->reload.items[i].kind != RELOAD_NONE)
 			return false;
-	return run->decide_on_activate && delivery->hooks.points[HOOK_AFTER_ACTIVATE].count == 0 &&
+	return run->count == 1 && delivery->hooks.points[HOOK_AFTER_ACTIVATE].count == 0 &&
 	       delivery->health.kind != HEALTH_URL && delivery->health.kind != HEALTH_COMMAND;
+}
+
+/* Nothing is asked of the server after the receipt. */
+static bool is_last(const struct run *run)
+{
+	return run->environment->delivery.hooks.points[HOOK_AFTER_LIVE].count == 0;
+}
+
+bool run_carry(struct run *run, struct carry_request *out)
+{
+	const struct delivery *delivery = &run->environment->delivery;
+
+	if (run->count != 1 || delivery->hooks.points[HOOK_AFTER_PREPARE].count ||
+	    delivery->hooks.points[HOOK_BEFORE_ACTIVATE].count)
+		return false;
+	run->decide_on_activate = true;
+	out->activate = activate_requests(run)[0];
+	out->record = can_record_at_once(run) && is_last(run) ? record_requests(run, good_event(run), NULL) : NULL;
+	return true;
 }
 
 static int activate_and_record(struct run *run, struct err *err)
 {
-	bool leave = run->environment->delivery.hooks.points[HOOK_AFTER_LIVE].count == 0;
+	bool leave = is_last(run);
 	const char *event = good_event(run);
 	struct link *link = fleet_link(run->fleet, run->decision_server);
 
@@ -276,15 +295,17 @@ int run_finish(struct run *run, struct err *err)
 {
 	const char *event;
 
-	if (fault_point("engine.before_activate", err))
+	if (run->recorded)
+		return 0;
+	if (!run->activated && fault_point("engine.before_activate", err))
 		return err_wrap(err, "activating");
-	if (can_record_at_once(run)) {
+	if (!run->activated && run->decide_on_activate && can_record_at_once(run)) {
 		if (activate_and_record(run, err))
 			return err_wrap(err, "activating");
 		fault_mark("engine.recorded");
 		return 0;
 	}
-	if (run_activate(run, err))
+	if (!run->activated && run_activate(run, err))
 		return err_wrap(err, "activating");
 	if (fault_point("engine.before_reload", err) || run_reload(run, run->previous, err))
 		return -1;

@@ -21,6 +21,7 @@ struct run {
 	const char *receipt;      /* http | command | none */
 	struct configuration *configuration; /* NULL: plain values only */
 	bool decide_on_activate;  /* one server: both in one request */
+	bool activated, recorded; /* done already, with the preparation */
 	bool go_back_decided;     /* written down: whoever comes next goes back, too */
 };
 
@@ -58,6 +59,10 @@ void run_variables(struct run *run, size_t server, struct variables *out);
 /* What a server's journal says was decided about a deployment, also one that is closed there:
  * commit, go-back, or "" for nothing. NULL with err when it cannot be asked. */
 const char *run_decision_of(struct fleet *fleet, size_t server, const char *deployment, struct err *err) CHECKED;
+
+/* What may be asked of a fleet of one behind its preparation, without waiting: the switch,
+ * and the receipt where nothing is to be done, looked at or asked between or after. False: nothing. */
+bool run_carry(struct run *run, struct carry_request *out);
 
 /* Before the decision: what was prepared goes away, `current` was never touched. */
 void run_abandon(struct run *run);

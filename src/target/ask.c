@@ -606,15 +606,20 @@ void link_decide(struct link *link, const struct decide_request *request)
 	ask(link, MSG_DECIDE, &record);
 }
 
+static void put_activate_request(struct buf *record, const struct activate_request *request)
+{
+	record_put_opt(record, "deployment", request->deployment);
+	record_put_str(record, "expect", request->expect ? request->expect : "");
+	if (request->decide)
+		record_put_u64(record, "decide", 1);
+}
+
 void link_activate(struct link *link, const struct activate_request *request)
 {
 	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
 	link_begin(link, MSG_ACTIVATE, "activate");
 	begin_changing(link, &record, "activate");
-	record_put_opt(&record, "deployment", request->deployment);
-	record_put_str(&record, "expect", request->expect ? request->expect : "");
-	if (request->decide)
-		record_put_u64(&record, "decide", 1);
+	put_activate_request(&record, request);
 	ask(link, MSG_ACTIVATE, &record);
 }
 
@@ -670,11 +675,8 @@ void link_run(struct link *link, const struct run_request *request)
 	ask(link, MSG_RUN, &record);
 }
 
-static void put_record_request(struct link *link, struct buf *record, const struct record_request *request, bool behind)
+static void put_record_request(struct buf *record, const struct record_request *request)
 {
-	begin_changing(link, record, "record");
-	if (behind)
-		record_put_u64(record, "behind", 1);
 	record_put_opt(record, "event", request->event);
 	for (size_t i = 0; i < request->count; i++)
 		record_put_opt(record, request->keys[i], request->values[i]);
@@ -686,7 +688,8 @@ void link_record(struct link *link, const struct record_request *request)
 {
 	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
 	link_begin(link, MSG_RECORD, "record");
-	put_record_request(link, &record, request, false);
+	begin_changing(link, &record, "record");
+	put_record_request(&record, request);
 	ask(link, MSG_RECORD, &record);
 }
 
@@ -695,7 +698,9 @@ void link_activate_record(struct link *link, const struct activate_request *acti
 {
 	AUTO(buf_free) struct buf record = BUF_INIT(RECORD_LEN_MAX);
 	struct err err = ERR_INIT;
-	put_record_request(link, &record, request, true);
+	begin_changing(link, &record, "record");
+	record_put_u64(&record, "behind", 1);
+	put_record_request(&record, request);
 	link_activate(link, activate);
 	if (link->status != LINK_BUSY)
 		return;
@@ -707,6 +712,15 @@ void link_activate_record(struct link *link, const struct activate_request *acti
 	ask(link, MSG_RECORD, &record);
 	if (leave && link->status == LINK_BUSY)
 		link->leaving = link_send(link, MSG_BYE, SLICE("bye"));
+}
+
+void carry_put(struct buf *record, const struct carry_request *request, uint64_t epoch)
+{
+	record_begin(record, "offered");
+	record_put_u64(record, "epoch", epoch);
+	put_activate_request(record, &request->activate);
+	if (request->record)
+		put_record_request(record, request->record);
 }
 
 void link_prune(struct link *link, uint64_t keep)

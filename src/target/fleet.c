@@ -304,7 +304,8 @@ int fleet_lease(struct fleet *fleet, const bool *which, const struct lease_reque
 
 /* With a lease, both go out together. */
 static int prepare_all(struct fleet *fleet, const bool *which, const struct lease_request *lease,
-		       struct store *store, const struct prepare_request *each, struct err *err)
+		       struct store *store, const struct prepare_request *each,
+		       const struct carry_request *carry, struct err *err)
 {
 	if (step_begin(fleet, which, err) < 0)
 		return -1;
@@ -319,22 +320,25 @@ static int prepare_all(struct fleet *fleet, const bool *which, const struct leas
 		if (!offers && !each[i].from)
 			link_refuse_idle(link, "prepare", &failure);
 		else if (lease)
-			link_lease_prepare(link, lease, &each[i], offers);
+			link_lease_prepare(link, lease, &each[i], carry ? &carry[i] : NULL, offers);
 		else
 			link_prepare(link, &each[i], offers);
 	}
 	if (step_turn(fleet, err))
 		return -1;
-	bool leased = true;
-	for (size_t i = 0; i < fleet->count; i++)
+	bool leased = true, prepared = true;
+	for (size_t i = 0; i < fleet->count; i++) {
 		leased = leased && link_leased(fleet->servers[i].link);
-	return failures_tell(fleet, lease && !leased ? "lease" : "prepare", err);
+		prepared = prepared && link_results(fleet->servers[i].link)->prepare.name;
+	}
+	return failures_tell(fleet, lease && !leased ? "lease" : carry && prepared ? "activate" : "prepare", err);
 }
 
 static int prepare_and_forget(struct fleet *fleet, const bool *which, const struct lease_request *lease,
-			      struct store *store, const struct prepare_request *each, struct err *err)
+			      struct store *store, const struct prepare_request *each,
+			      const struct carry_request *carry, struct err *err)
 {
-	int result = prepare_all(fleet, which, lease, store, each, err);
+	int result = prepare_all(fleet, which, lease, store, each, carry, err);
 	for (size_t i = 0; i < fleet->count; i++)
 		if (link_status(fleet->servers[i].link) == LINK_BUSY)
 			return result; /* left at once: streams are still being read */
@@ -345,13 +349,14 @@ static int prepare_and_forget(struct fleet *fleet, const bool *which, const stru
 int fleet_prepare(struct fleet *fleet, const bool *which, struct store *store,
 		  const struct prepare_request *each, struct err *err)
 {
-	return prepare_and_forget(fleet, which, NULL, store, each, err);
+	return prepare_and_forget(fleet, which, NULL, store, each, NULL, err);
 }
 
 int fleet_lease_prepare(struct fleet *fleet, const bool *which, const struct lease_request *lease,
-			struct store *store, const struct prepare_request *each, struct err *err)
+			struct store *store, const struct prepare_request *each,
+			const struct carry_request *carry, struct err *err)
 {
-	return prepare_and_forget(fleet, which, lease, store, each, err);
+	return prepare_and_forget(fleet, which, lease, store, each, carry, err);
 }
 
 /* A step for one server alone. */

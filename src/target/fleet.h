@@ -89,9 +89,11 @@ int fleet_lease(struct fleet *fleet, const bool *which, const struct lease_reque
  * everywhere. Elements with `from` set are restored (RESTORE) instead. */
 int fleet_prepare(struct fleet *fleet, const bool *which, struct store *store,
 		  const struct prepare_request *each, struct err *err) CHECKED;
-/* fleet_lease and fleet_prepare without waiting in between, as link_lease_prepare. */
+/* fleet_lease and fleet_prepare without waiting in between, and what follows them where
+ * `carry` (NULL, or one element a server) says so, as link_lease_prepare. */
 int fleet_lease_prepare(struct fleet *fleet, const bool *which, const struct lease_request *lease,
-			struct store *store, const struct prepare_request *each, struct err *err) CHECKED;
+			struct store *store, const struct prepare_request *each,
+			const struct carry_request *carry, struct err *err) CHECKED;
 /* One server: the decision is written where the plan says. */
 int fleet_decide(struct fleet *fleet, size_t server, const struct decide_request *request,
 		 struct err *err) CHECKED;

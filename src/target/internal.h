@@ -17,6 +17,7 @@ enum {
 	LINK_SILENCE_MS = 30000,
 	LINK_PING_MS = 5000,
 	LINK_SCAN_FRESH_MS = 3000,
+	LINK_BEHIND_MAX = 3,
 };
 
 struct fetching; /* fetch.c */
@@ -49,8 +50,11 @@ struct link {
 	/* The request under way. */
 	uint8_t request; /* its type; 0: none */
 	const char *step;
-	uint8_t next; /* sent behind it without waiting; 0: none */
-	const char *next_step;
+	struct behind {
+		uint8_t request;
+		const char *step;
+	} behind[LINK_BEHIND_MAX]; /* what follows it without waiting for its answer */
+	size_t behind_count;
 	bool behind_refused; /* what came before the request was refused: so must it be */
 	bool leaving;	     /* BYE was sent behind the last request */
 	bool early;		     /* it is the scan that travelled with the start */
@@ -77,6 +81,9 @@ struct link {
 	bool objects_sent; /* deltas may have failed: the rest goes plain */
 	struct digest *needed;
 	size_t needed_count, needed_cap;
+	struct buf carry;   /* the record that ends an offer and says what follows; empty: nothing does */
+	bool carry_records; /* a receipt, too */
+	bool carried;	    /* it was sent */
 	bool lacking; /* nothing more can be offered; lacking_failure says why */
 	struct err lacking_failure;
 
@@ -106,7 +113,7 @@ void link_pump(struct link *link);
 
 /* --- between the files: link.c --- */
 void link_begin(struct link *link, uint8_t request, const char *step);
-/* The request is sent behind the one under way: it begins when that is answered. */
+/* The request is sent behind the one under way: it begins when those before it are answered. */
 void link_begin_behind(struct link *link, uint8_t request, const char *step);
 void link_finish(struct link *link);			    /* the request went well */
 void link_refuse(struct link *link, const struct err *err); /* the request failed, the line is good */
@@ -123,10 +130,12 @@ bool link_fault(struct link *link, const char *name); /* true: the line was lost
 int link_take_greeting(struct link *link, uint8_t type, const struct record *record, struct err *err);
 int link_take_answer(struct link *link, uint8_t type, const struct record *record, struct err *err);
 void lease_send(struct link *link, const struct lease_request *request);
+void carry_put(struct buf *record, const struct carry_request *request, uint64_t epoch);
 int prepare_take(struct link *link, uint8_t type, const struct record *record, struct err *err);
 void prepare_pump(struct link *link);
 void prepare_end(struct link *link);
 void prepare_cut_short(struct link *link); /* it will be refused: ends what is being offered */
+void prepare_carry_off(struct link *link); /* it was refused, or lacks something: nothing follows */
 int relay_take(struct link *link, uint8_t type, const struct record *record, struct slice payload,
 	       struct err *err);
 void relay_end(struct link *link);

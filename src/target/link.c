@@ -73,23 +73,24 @@ static void request_over(struct link *link)
 	relay_end(link);
 	fetch_end(link);
 	probe_end(link);
-	link->request = link->next = 0;
+	link->request = 0;
+	link->behind_count = 0;
 	link->behind_refused = false;
 }
 
 void link_begin_behind(struct link *link, uint8_t request, const char *step)
 {
-	ASSERT(link->status == LINK_BUSY && !link->next);
-	link->next = request;
-	link->next_step = step;
+	ASSERT(link->status == LINK_BUSY && link->behind_count < LINK_BEHIND_MAX);
+	link->behind[link->behind_count++] = (struct behind){request, step};
 }
 
 /* The request under way is answered, and the one sent behind it is under way. */
 static void go_on(struct link *link)
 {
-	link->request = link->next;
-	link->step = link->next_step;
-	link->next = 0;
+	link->request = link->behind[0].request;
+	link->step = link->behind[0].step;
+	link->behind_count--;
+	memmove(link->behind, link->behind + 1, link->behind_count * sizeof(*link->behind));
 	link_event(link, &(struct target_event){.kind = TARGET_EVENT_STEP});
 	step_fault(link, "before");
 }
@@ -108,7 +109,7 @@ void link_finish(struct link *link)
 		return;
 	if (!link->early)
 		link_event(link, &(struct target_event){.kind = TARGET_EVENT_DONE});
-	if (link->next) {
+	if (link->behind_count) {
 		go_on(link);
 		return;
 	}
@@ -135,14 +136,16 @@ void link_refuse(struct link *link, const struct err *err)
 {
 	if (step_fault(link, "after"))
 		return;
+	if (link->request == MSG_PREPARE || link->request == MSG_RESTORE)
+		prepare_carry_off(link);
 	/* The refusal of what was sent behind a refused request says nothing new. Of a lease
 	 * somebody else holds nothing is told yet: who wants to wait for it asks again. */
-	if (!link->behind_refused && link->request == MSG_LEASE && link->next)
+	if (!link->behind_refused && link->request == MSG_LEASE && link->behind_count)
 		note_failure(link, err);
 	else if (!link->behind_refused)
 		fail(link, err);
-	link->behind_refused = link->next != 0;
-	if (link->next) {
+	link->behind_refused = link->behind_count > 0;
+	if (link->behind_count) {
 		prepare_cut_short(link);
 		go_on(link);
 		return;
@@ -241,7 +244,7 @@ bool link_send_record(struct link *link, enum message_type type, struct buf *rec
 	if (link->status == LINK_LOST)
 		return false;
 	if (buf_check(record, "a request to a server", &err) < 0) {
-		if (link->next)
+		if (link->behind_count)
 			link_lose(link, &err);
 		else
 			link_refuse(link, &err);
@@ -528,6 +531,7 @@ struct link *link_make(struct loop *loop, const struct link_options *options)
 	link->seen = BUF_SECRET(BOOTSTRAP_NOISE_MAX * 4); /* may end with the greeting */
 	link->errors = BUF_INIT(LINK_STDERR_MAX + 1);
 	link->relay_out = BUF_INIT(LINK_RELAY_QUEUE_MAX);
+	link->carry = BUF_INIT(RECORD_LEN_MAX);
 	frame_decoder_init(&link->decoder);
 	talk_init(&link->talk, options->observe);
 	images_list(link);
@@ -620,6 +624,7 @@ void link_close(struct link **link)
 	buf_free(&old->seen);
 	buf_free(&old->errors);
 	buf_free(&old->relay_out);
+	buf_free(&old->carry);
 	close_fd(&old->results.probe.fd);
 	mem_free_ptr(&old->activations);
 	mem_free_ptr(&old->needed);
@@ -653,6 +658,11 @@ const struct link_results *link_results(const struct link *link)
 const struct place_address *link_address(const struct link *link)
 {
 	return &link->options.address;
+}
+
+bool link_carried(const struct link *link)
+{
+	return link->carried;
 }
 
 bool link_leased(const struct link *link)

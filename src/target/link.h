@@ -163,6 +163,13 @@ struct activate_request {
 	const char *expect; /* ACTIVATE only */
 	bool decide;	    /* ACTIVATE only: commit first, in the same request; for a fleet of one */
 };
+struct record_request;
+/* What follows a preparation without being asked for again: the switch and, where `record`
+ * is set, the receipt, which is the last of all: then the link is closed. */
+struct carry_request {
+	struct activate_request activate;
+	const struct record_request *record;
+};
 struct activate_result {
 	const char *name, *previous; /* name: "" after a REVERT to nothing */
 	int64_t at;
@@ -346,9 +353,16 @@ void link_scan(struct link *link, bool deep);
 void link_prepare(struct link *link, const struct prepare_request *request, struct offers *offers);
 /* Both without waiting for the lease, whose epoch is guessed: when somebody else had one
  * since the server greeted us, the lease is granted and the preparation refused
- * (ERR_CONFLICT). A lease that is refused prepares nothing. */
+ * (ERR_CONFLICT). A lease that is refused prepares nothing.
+ *
+ * With `carry` (NULL: none), the server goes on by itself once nothing is lacking, and the
+ * request ends with the last of it; what was not prepared is not activated. A line that is
+ * lost on the way may have got as far as that: link_carried. */
 void link_lease_prepare(struct link *link, const struct lease_request *lease,
-			const struct prepare_request *request, struct offers *offers);
+			const struct prepare_request *request, const struct carry_request *carry,
+			struct offers *offers);
+/* The server was told to go on, and has not said that it did not. */
+bool link_carried(const struct link *link);
 void link_decide(struct link *link, const struct decide_request *request);
 void link_activate(struct link *link, const struct activate_request *request);
 /* Both without waiting: what could not be activated is not recorded. `leave`: these were

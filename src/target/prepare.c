@@ -58,6 +58,27 @@ static void offered_send(struct link *link)
 	link_send_record(link, MSG_OFFERED, &record);
 }
 
+/* The end of an offer that may be all the server lacks. */
+static void offered_send_last(struct link *link)
+{
+	if (link->carry.len == 0) {
+		offered_send(link);
+		return;
+	}
+	link->carried = true;
+	link->leaving = link->carry_records;
+	link_begin_behind(link, MSG_ACTIVATE, "activate");
+	if (link->carry_records)
+		link_begin_behind(link, MSG_RECORD, "record");
+	link_send_record(link, link->carry_records ? MSG_OFFERED_RECORD : MSG_OFFERED_SWITCH, &link->carry);
+}
+
+void prepare_carry_off(struct link *link)
+{
+	link->carried = link->leaving = false;
+	link->behind_count = 0;
+}
+
 void prepare_pump(struct link *link)
 {
 	struct err err = ERR_INIT;
@@ -75,7 +96,7 @@ void prepare_pump(struct link *link)
 		if (kind == OFFER_ENDED) {
 			progress_tell(link, true);
 			offer_detach(&link->reader);
-			offered_send(link);
+			offered_send_last(link);
 			return;
 		}
 		if (link_fault(link, "target.prepare.send"))
@@ -222,11 +243,13 @@ static bool prepare_plan(struct link *link, const struct prepare_request *reques
 	struct err err = ERR_INIT;
 	ASSERT(offers || request->from);
 	link->offers = offers;
-	link->has_base = link->objects_sent = link->lacking = false;
+	link->has_base = link->objects_sent = link->lacking = link->carried = false;
 	link->needed_count = 0;
 	link->release = request->release;
 	link->deployment = arena_strdup(&link->arena, request->deployment ? request->deployment : "");
 	link->results.prepare = (struct prepare_result){0};
+	link->results.activate = (struct activate_result){0};
+	buf_clear(&link->carry);
 	*offer = NULL;
 	if (link->status != LINK_BUSY)
 		return false;
@@ -253,7 +276,7 @@ static void prepare_send(struct link *link, const struct prepare_request *reques
 	if (sent && offer)
 		stream_begin(link, offer);
 	else if (sent)
-		offered_send(link);
+		offered_send_last(link);
 }
 
 static const char *step_of(const struct prepare_request *request)
@@ -271,13 +294,23 @@ void link_prepare(struct link *link, const struct prepare_request *request, stru
 }
 
 void link_lease_prepare(struct link *link, const struct lease_request *lease,
-			const struct prepare_request *request, struct offers *offers)
+			const struct prepare_request *request, const struct carry_request *carry,
+			struct offers *offers)
 {
 	AUTO(buf_free) struct buf record = BUF_SECRET(RECORD_LEN_MAX);
+	struct err err = ERR_INIT;
 	struct offer *offer;
 	link_begin(link, MSG_LEASE, "lease");
 	if (!prepare_plan(link, request, offers, &offer, &record))
 		return;
+	if (carry) {
+		carry_put(&link->carry, carry, epoch_of(link));
+		link->carry_records = carry->record != NULL;
+		if (buf_check(&link->carry, "a request to a server", &err) < 0) {
+			link_refuse(link, &err);
+			return;
+		}
+	}
 	lease_send(link, lease);
 	if (link->status != LINK_BUSY)
 		return;
@@ -321,6 +354,7 @@ static int give_up(struct link *link, const struct err *why)
 static int lacking_take(struct link *link, struct err *err)
 {
 	struct err why = ERR_INIT;
+	prepare_carry_off(link);
 	if (link->results.prepare.rounds >= LINK_ROUNDS_MAX)
 		return err_set(err, ERR_INTERNAL, "the server still lacks %zu objects after %d rounds",
 			       link->needed_count, LINK_ROUNDS_MAX);

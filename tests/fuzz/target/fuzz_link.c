@@ -74,7 +74,7 @@ static void ask(struct link *link, char what)
 		break;
 	case 'L':
 		if (!link_leased(link))
-			link_lease_prepare(link, &lease, &restore, NULL);
+			link_lease_prepare(link, &lease, &restore, NULL, NULL);
 		break;
 	case 'A':
 		link_activate_record(link, &activate, &record, true);

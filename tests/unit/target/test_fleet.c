@@ -773,7 +773,7 @@ static void requests_go_out_together(void **state)
 	const struct server_hello *hello = &fleet_state(other, 0)->hello;
 	struct prepare_request prepare = prepare_of(&world.second, "d2", arena_strdup(&world.arena, hello->live));
 	prepare.decision_place = arena_strdup(&world.arena, hello->place_id);
-	assert_int_equal(fleet_lease_prepare(other, NULL, &lease, world.store, &prepare, &err), -1);
+	assert_int_equal(fleet_lease_prepare(other, NULL, &lease, world.store, &prepare, NULL, &err), -1);
 	assert_int_equal(err.code, ERR_CONFLICT);
 	assert_non_null(strstr(err.text, "test@here"));
 	assert_non_null(strstr(err.text, "(lease)"));
@@ -785,7 +785,7 @@ static void requests_go_out_together(void **state)
 	open_local(&world, 1, &options, &fleet);
 	MUST(fleet_lease(fleet, NULL, &lease, &err));
 	fleet_close(&fleet);
-	assert_int_equal(fleet_lease_prepare(other, NULL, &lease, world.store, &prepare, &err), -1);
+	assert_int_equal(fleet_lease_prepare(other, NULL, &lease, world.store, &prepare, NULL, &err), -1);
 	assert_int_equal(err.code, ERR_CONFLICT);
 	assert_true(link_leased(fleet_link(other, 0)));
 	assert_int_equal(fleet_results(other, 0)->lease.epoch, 3);
@@ -793,7 +793,7 @@ static void requests_go_out_together(void **state)
 	/* As it should be. */
 	err_clear(&err);
 	open_local(&world, 1, &options, &fleet);
-	MUST(fleet_lease_prepare(fleet, NULL, &lease, world.store, &prepare, &err));
+	MUST(fleet_lease_prepare(fleet, NULL, &lease, world.store, &prepare, NULL, &err));
 	assert_true(fleet_results(fleet, 0)->prepare.linked > 0);
 	struct activate_request activate = {.deployment = "d2", .expect = "000009-000000000000", .decide = true};
 	assert_int_equal(fleet_activate_record(fleet, NULL, &activate, &record, false, &err), -1);
