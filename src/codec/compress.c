@@ -22,7 +22,7 @@ struct decompressor {
 /* Most streams are of small files: making a context anew, and touching its memory for the
  * first time, took longer than the work itself. Each thread keeps one of each kind,
  * unless it has grown large. */
-enum { SPARE_MAX = 8 << 20, WINDOW_LOG_LEAST = 10, WINDOW_LOG_OF_STREAMS = 18 };
+enum { SPARE_MAX = 16 << 20, WINDOW_LOG_LEAST = 10, WINDOW_LOG_OF_STREAMS = 18 };
 struct spare {
 	ZSTD_CCtx *compression;
 	struct decompressor *decompressor;
