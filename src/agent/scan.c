@@ -127,12 +127,13 @@ static const struct own_entry *find_next(struct folder *folder, struct slice pat
 
 static int scan_folder(struct folder *folder, struct err *err);
 
-static int scan_entry(void *context, const char *name, struct err *err)
+static int scan_entry(void *context, const char *name, unsigned char type, struct err *err)
 {
 	struct folder *folder = context;
 	struct scan *scan = folder->scan;
 	struct stat st;
 
+	(void)type;
 	folder->path->len = folder->path_len;
 	if (folder->path_len)
 		buf_putc(folder->path, '/');
@@ -187,7 +188,8 @@ static int scan_entry(void *context, const char *name, struct err *err)
 
 static int scan_folder(struct folder *folder, struct err *err)
 {
-	return dir_each_fd(folder->fd, scan_entry, folder, err);
+	return dir_each_fd(folder->fd, folder->path_len ? buf_str(folder->path) : ".", scan_entry, folder,
+			   err);
 }
 
 int scan_run(struct scan *scan, struct err *err)
