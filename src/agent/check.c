@@ -5,6 +5,7 @@
 
 #include "base/child.h"
 #include "base/fd.h"
+#include "codec/reload_spec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,7 +156,8 @@ static int succeeds(struct check *check, const char *text, bool *out, struct err
 
 /* What a kind of reload runs as root: a verb that does it, and one that tells the processes. */
 struct service_kind {
-	const char *kind, *program, *verb, *asks;
+	enum reload_spec_kind kind;
+	const char *program, *verb, *asks;
 };
 
 static int may_run(struct check *check, const struct service_kind *kind, const char *verb,
@@ -182,11 +184,6 @@ static int check_service(struct check *check, const char *what, const struct ser
 	if (!child_in_path("sudo", NULL))
 		return tell(check, "bad", what, "we are not root, and there is no sudo",
 			    "install sudo and allow this one command", err);
-	/* The reload kinds refuse other names; here they must not reach a shell either. */
-	size_t plain =
-		strspn(subject, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.@*\\");
-	if (subject[plain] || plain > 200)
-		return tell(check, "bad", what, "that is no name of a service", NULL, err);
 	if (may_run(check, kind, kind->verb, subject, &allowed, err) ||
 	    (allowed && kind->asks && may_run(check, kind, kind->asks, subject, &asked, err)))
 		return -1;
@@ -202,23 +199,23 @@ static int check_service(struct check *check, const char *what, const struct ser
 
 static int check_reloads(struct check *check, const struct record *request, struct err *err)
 {
-	static const struct service_kind kinds[] = {{"systemd:", "systemctl", "reload-or-restart", NULL},
-						    {"supervisor:", "supervisorctl", "restart", "status"}};
+	static const struct service_kind kinds[] = {{RELOAD_SYSTEMD, "systemctl", "reload-or-restart", NULL},
+						    {RELOAD_SUPERVISOR, "supervisorctl", "restart", "status"}};
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	size_t cursor = 0;
-	struct slice spec;
+	struct slice text;
 
-	while (record_next(request, "reload", &cursor, &spec)) {
-		for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-			char what[256];
-			if (!slice_starts_with(spec, kinds[i].kind))
-				continue;
-			snprintf(what, sizeof(what), "reload %.*s", (int)MIN(spec.len, (size_t)200),
-				 spec.ptr);
-			struct slice subject = slice_skip(spec, strlen(kinds[i].kind));
-			if (check_service(check, what, &kinds[i], arena_str(&arena, subject), err))
+	while (record_next(request, "reload", &cursor, &text)) {
+		struct reload_spec spec;
+		char what[256];
+		const char *fault = reload_spec_parse(text, &spec);
+		snprintf(what, sizeof(what), "reload %.*s", (int)MIN(text.len, (size_t)200), text.ptr);
+		if (fault && tell(check, "bad", what, fault, NULL, err))
+			return -1;
+		for (size_t i = 0; i < ARRAY_LEN(kinds) && !fault; i++)
+			if (kinds[i].kind == spec.kind &&
+			    check_service(check, what, &kinds[i], arena_str(&arena, spec.subject), err))
 				return -1;
-		}
 	}
 	return 0;
 }

@@ -50,15 +50,18 @@ int reload_run(struct reload *reload, const char *text, const char *what, const 
 	return hint ? err_hint(err, "%s", hint) : -1;
 }
 
-static const struct reload_kind *find_kind(struct slice spec, const char **subject, struct arena *arena)
+static const struct reload_kind *find_kind(struct reload *reload, struct slice text, struct err *err)
 {
-	struct slice rest = spec;
-	struct slice name = slice_cut(&rest, ':');
+	struct reload_spec spec;
+	const char *fault = reload_spec_parse(text, &spec);
 
-	*subject = rest.ptr ? arena_str(arena, rest) : "";
-	for (size_t i = 0; i < reload_kind_count; i++)
-		if (slice_is(name, reload_kinds[i]->name))
+	reload->subject = arena_str(reload->arena, spec.subject);
+	reload->signal = spec.signal;
+	for (size_t i = 0; i < reload_kind_count && !fault; i++)
+		if (reload_kinds[i]->kind == spec.kind)
 			return reload_kinds[i];
+	err_set(err, ERR_USER, "the reload \"%.*s\" %s", (int)MIN(text.len, (size_t)200), text.ptr,
+		fault ? fault : "is not known here");
 	return NULL;
 }
 
@@ -222,9 +225,9 @@ int handle_reload(struct session *session, const struct record *request, struct 
 
 	if (session_check_lease(session, request, err) || record_need(request, "spec", &spec, err))
 		return -1;
-	const struct reload_kind *kind = find_kind(spec, &reload.subject, &arena);
+	const struct reload_kind *kind = find_kind(&reload, spec, err);
 	if (!kind)
-		return err_set(err, ERR_USER, "there is no kind of reload \"%.*s\"", SLICE_ARG(spec));
+		return -1;
 	/* The other kinds start programs that have no business with them. */
 	reload.with_values = kind == &reload_command;
 	if (reload.with_values && command_secrets(request, &secrets, err))
@@ -235,7 +238,7 @@ int handle_reload(struct session *session, const struct record *request, struct 
 	    prove(&reload, kind, record_get_str(&arena, request, "away_from"), began, &proof, err))
 		return -1;
 	record_begin(&text, "reloaded");
-	record_put_str(&text, "kind", kind->name);
+	record_put_str(&text, "kind", reload_spec_name(kind->kind));
 	record_put_str(&text, "proved", proof.verdict);
 	record_put_opt(&text, "why", proof.why);
 	record_put_u64(&text, "processes", proof.processes);

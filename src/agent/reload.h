@@ -1,21 +1,23 @@
 /* Reload kinds: how the application takes up a new activation, and how that is
- * proved. One file and one row a kind; the spec is "<name>" or "<name>:<subject>". */
+ * proved. One file and one row a kind; the spec is codec/reload_spec.h's. */
 #pragma once
 
 #include "agent/command.h"
+#include "codec/reload_spec.h"
 
 struct reload {
 	struct session *session;
 	struct arena *arena;
 	const struct record *request;
-	const char *subject;
+	const char *subject;  /* as reload_spec_parse found it right; "" for none */
+	int signal;	      /* RELOAD_PIDFILE */
 	bool with_values;     /* the request's env and secret_env are for this kind */
 	struct slice secrets;
 	int64_t timeout_ms;
 };
 
 struct reload_kind {
-	const char *name;
+	enum reload_spec_kind kind;
 	const char *summary;
 	bool in_place; /* the first process stays as the master; only its workers are new */
 	/* Does it; -1 with a message for people when it failed. */

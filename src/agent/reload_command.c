@@ -7,7 +7,7 @@ static int run_it(struct reload *reload, struct err *err)
 }
 
 const struct reload_kind reload_command = {
-	.name = "command",
+	.kind = RELOAD_COMMAND,
 	.summary = "a shell command",
 	.reload = run_it,
 	.processes = reload_no_processes,

@@ -8,7 +8,7 @@ static int do_nothing(struct reload *reload, struct err *err)
 }
 
 const struct reload_kind reload_none = {
-	.name = "none",
+	.kind = RELOAD_NONE,
 	.summary = "nothing has to be told",
 	.reload = do_nothing,
 	.processes = reload_no_processes,

@@ -4,21 +4,10 @@
 
 #include <unistd.h>
 
-static bool is_program_name(const char *text)
-{
-	for (const char *c = text; *c; c++)
-		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
-		      strchr(":-_.*", *c)))
-			return false;
-	return *text && *text != '-';
-}
-
 static int restart_program(struct reload *reload, struct err *err)
 {
 	const char *program = reload->subject;
 
-	if (!is_program_name(program))
-		return err_set(err, ERR_USER, "\"%s\" is no name of a supervisor program", program);
 	const char *sudo = geteuid() == 0 ? "" : "sudo -n ";
 	return reload_run(
 		reload, arena_printf(reload->arena, "%ssupervisorctl restart '%s'", sudo, program),
@@ -66,7 +55,7 @@ static bool program_processes(struct reload *reload, uint64_t *pids, size_t max,
 }
 
 const struct reload_kind reload_supervisor = {
-	.name = "supervisor",
+	.kind = RELOAD_SUPERVISOR,
 	.summary = "a program or group under supervisord: supervisorctl restart",
 	.reload = restart_program,
 	.processes = program_processes,

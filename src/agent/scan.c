@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -43,16 +44,22 @@ static int report(struct scan *scan, const struct own_entry *entry, struct scan_
 	return scan->edit ? scan->edit(scan->context, edit, err) : 0;
 }
 
+/* Never waits, whatever stands there. */
+static int open_file(int dir_fd, const char *name)
+{
+	return openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+}
+
 int scan_hash_file(struct session *session, int dir_fd, const char *name, struct digest *out, struct err *err)
 {
-	AUTO(close_fd) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	AUTO(close_fd) int fd = open_file(dir_fd, name);
 	struct stat st;
 
 	if (fd < 0)
 		return err_errno(err, "%s", name);
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return err_set(err, ERR_INTERNAL, "%s is no file any more", name);
-	return session_hash_fd(session, fd, out, err);
+	return session_hash_fd(session, fd, (uint64_t)st.st_size, out, err);
 }
 
 static int check_link(struct folder *folder, const char *name, const struct own_entry *entry,
@@ -72,8 +79,8 @@ static int check_link(struct folder *folder, const char *name, const struct own_
 	return report(folder->scan, entry, edit, st, err);
 }
 
-/* 1: intact; 0: reported as an edit. */
-static int check_file(struct folder *folder, const char *name, const struct own_entry *entry,
+/* 1: intact; 0: reported as an edit. `fd`: of the file that `st` is about, -1 when it is not open. */
+static int check_file(struct folder *folder, const char *name, int fd, const struct own_entry *entry,
 		      struct scan_edit *edit, const struct stat *st, struct err *err)
 {
 	struct scan *scan = folder->scan;
@@ -87,7 +94,9 @@ static int check_file(struct folder *folder, const char *name, const struct own_
 	scan->hashed++;
 	if (session_breathe(scan->session, "hash", scan->files, scan->own->count, 0, 0, err))
 		return -1;
-	if (scan_hash_file(scan->session, folder->fd, name, &digest, &unreadable)) {
+	int failed = fd >= 0 ? session_hash_fd(scan->session, fd, (uint64_t)st->st_size, &digest, &unreadable)
+			     : scan_hash_file(scan->session, folder->fd, name, &digest, &unreadable);
+	if (failed) {
 		if (scan->session->lost) {
 			*err = unreadable;
 			return -1;
@@ -127,10 +136,20 @@ static const struct own_entry *find_next(struct folder *folder, struct slice pat
 
 static int scan_folder(struct folder *folder, struct err *err);
 
-static int scan_entry(void *context, const char *name, struct err *err)
+/* What is told of one entry. One that will be read anyway is opened at once, which saves looking
+ * up its name twice; *fd_out stays -1 otherwise. */
+static int look_at(const struct folder *folder, const char *name, bool will_read, struct stat *st,
+		   int *fd_out)
+{
+	*fd_out = will_read ? open_file(folder->fd, name) : -1;
+	return *fd_out >= 0 ? fstat(*fd_out, st) : fstatat(folder->fd, name, st, AT_SYMLINK_NOFOLLOW);
+}
+
+static int scan_entry(void *context, const char *name, unsigned char type, struct err *err)
 {
 	struct folder *folder = context;
 	struct scan *scan = folder->scan;
+	AUTO(close_fd) int fd = -1;
 	struct stat st;
 
 	folder->path->len = folder->path_len;
@@ -150,7 +169,8 @@ static int scan_entry(void *context, const char *name, struct err *err)
 			return 0;
 		edit.rendered = entry->show == SHOW_RENDERED;
 	}
-	if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+	bool will_read = scan->deep && type == DT_REG && entry && entry->show != SHOW_COVERED;
+	if (look_at(folder, name, will_read, &st, &fd) != 0)
 		return errno == ENOENT ? 0 : err_errno(err, "%s", name);
 	/* A covered entry is not in the activation: whatever stands there was added. */
 	if (!entry || entry->show == SHOW_COVERED)
@@ -164,7 +184,7 @@ static int scan_entry(void *context, const char *name, struct err *err)
 		return report(scan, entry, &edit, &st, err);
 	}
 	if (entry->entry.type == ENTRY_FILE)
-		intact = check_file(folder, name, entry, &edit, &st, err);
+		intact = check_file(folder, name, fd, entry, &edit, &st, err);
 	else if (entry->entry.type == ENTRY_LINK)
 		intact = check_link(folder, name, entry, &edit, &st, err);
 	if (intact < 0)
@@ -187,7 +207,8 @@ static int scan_entry(void *context, const char *name, struct err *err)
 
 static int scan_folder(struct folder *folder, struct err *err)
 {
-	return dir_each_fd(folder->fd, scan_entry, folder, err);
+	return dir_each_fd(folder->fd, folder->path_len ? buf_str(folder->path) : ".", scan_entry, folder,
+			   err);
 }
 
 int scan_run(struct scan *scan, struct err *err)

@@ -572,22 +572,30 @@ int session_listen(struct session *session, int wait_ms, struct err *err)
 	return session->waiting ? 0 : check_silence(session, err);
 }
 
-int session_hash_fd(struct session *session, int fd, struct digest *out, struct err *err)
+int session_hash_fd(struct session *session, int fd, uint64_t size, struct digest *out, struct err *err)
 {
 	struct digest_stream hash;
 	char piece[64 << 10];
-	uint64_t total = 0;
-	size_t got;
+	uint64_t total = 0, breath = MIB(4);
+	ssize_t got;
 
 	digest_init(&hash);
+	/* A read that came short where the file should end has seen the end; one that has grown or
+	 * was cut meanwhile is read on until nothing comes. */
 	do {
-		if (fd_read_full(fd, piece, sizeof(piece), &got, err))
-			return -1;
-		digest_update(&hash, piece, got);
-		total += got;
-		if (total % MIB(4) == 0 && got && session_breathe(session, "hash", 0, 0, total, 0, err))
-			return -1;
-	} while (got == sizeof(piece));
+		do
+			got = read(fd, piece, sizeof(piece));
+		while (got < 0 && errno == EINTR);
+		if (got < 0)
+			return err_errno(err, "read");
+		digest_update(&hash, piece, (size_t)got);
+		total += (uint64_t)got;
+		if (total >= breath) {
+			breath += MIB(4);
+			if (session_breathe(session, "hash", 0, 0, total, 0, err))
+				return -1;
+		}
+	} while (got > 0 && (total != size || got == sizeof(piece)));
 	digest_finish(&hash, out);
 	return 0;
 }

@@ -82,8 +82,9 @@ int session_send_state(struct session *session, struct err *err) CHECKED;
  * notices a lost line and a controller that fell silent. What may be sent behind the
  * request under way (protocol.h) stays unread; anything else is out of turn. */
 int session_listen(struct session *session, int wait_ms, struct err *err) CHECKED;
-/* SHA-256 of a file from its position to its end, breathing meanwhile. */
-int session_hash_fd(struct session *session, int fd, struct digest *out, struct err *err) CHECKED;
+/* SHA-256 of a regular file from its beginning to its end, breathing meanwhile. `size` is what
+ * it was when it was opened, and only saves a read: all that is read counts. */
+int session_hash_fd(struct session *session, int fd, uint64_t size, struct digest *out, struct err *err) CHECKED;
 
 /* --- leave to change something --------------------------------------------- */
 

@@ -237,39 +237,39 @@ static int compare_names(const void *a, const void *b)
 
 struct names {
 	struct arena arena;
-	char **items;
-	size_t count, cap;
+	char **items; /* the type stands before the name */
+	size_t count, cap, max;
+	bool more; /* than `max` there are */
 };
 
-static void names_add(struct names *names, const char *name)
+static void names_add(struct names *names, const char *name, unsigned char type)
 {
+	size_t len = strlen(name);
+
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return;
+	names->more = names->count == names->max;
+	if (names->more)
 		return;
 	if (names->count == names->cap) {
 		names->cap = names->cap ? names->cap * 2 : 64;
 		names->items = mem_grow(names->items, names->cap, sizeof(*names->items));
 	}
-	names->items[names->count++] = arena_strdup(&names->arena, name);
+	char *copy = arena_alloc(&names->arena, len + 2);
+	*copy = (char)type;
+	names->items[names->count++] = memcpy(copy + 1, name, len + 1);
 }
 
-/* Visits in order when everything was read (`result` 0), and frees. */
-static int names_visit(struct names *names, int result,
-		       int (*visit)(void *context, const char *name, struct err *err), void *context,
-		       struct err *err)
+static void names_free(struct names *names)
 {
-	if (names->count)
-		qsort(names->items, names->count, sizeof(*names->items), compare_names);
-	for (size_t i = 0; i < names->count && result == 0; i++)
-		result = visit(context, names->items[i], err);
 	free(names->items);
 	arena_free(&names->arena);
-	return result;
 }
 
-int dir_each_at(int dir_fd, const char *path, int (*visit)(void *context, const char *name, struct err *err),
-		void *context, struct err *err)
+static int names_read_at(int dir_fd, const char *path, struct names *names, struct err *err)
 {
-	int fd;
+	int fd, result = 0;
+
 	if (dir_open_at(dir_fd, path, &fd, err))
 		return -1;
 	DIR *dir = fdopendir(fd);
@@ -277,9 +277,7 @@ int dir_each_at(int dir_fd, const char *path, int (*visit)(void *context, const 
 		close(fd);
 		return err_errno(err, "%s", path);
 	}
-	struct names names = {.arena = ARENA_INIT};
-	int result = 0;
-	for (;;) {
+	while (!names->more) {
 		errno = 0;
 		struct dirent *entry = readdir(dir);
 		if (!entry) {
@@ -287,34 +285,83 @@ int dir_each_at(int dir_fd, const char *path, int (*visit)(void *context, const 
 				result = err_errno(err, "reading the folder %s", path);
 			break;
 		}
-		names_add(&names, entry->d_name);
+		names_add(names, entry->d_name, entry->d_type);
 	}
 	closedir(dir);
-	return names_visit(&names, result, visit, context, err);
+	return result;
 }
 
-int dir_each_fd(int dir_fd, int (*visit)(void *context, const char *name, struct err *err), void *context,
-		struct err *err)
-{
 #ifdef __linux__
-	struct names names = {.arena = ARENA_INIT};
+static int names_read_fd(int dir_fd, const char *path, struct names *names, struct err *err)
+{
 	_Alignas(struct dirent64) char piece[16 << 10];
-	long got;
+	long got = 0;
 
 	if (lseek(dir_fd, 0, SEEK_SET) != 0)
-		return err_errno(err, "reading a folder");
-	while ((got = syscall(SYS_getdents64, dir_fd, piece, sizeof(piece))) > 0) {
+		return err_errno(err, "reading the folder %s", path);
+	while (!names->more && (got = syscall(SYS_getdents64, dir_fd, piece, sizeof(piece))) > 0) {
 		for (long at = 0; at < got;) {
 			const struct dirent64 *entry = (const void *)(piece + at);
-			names_add(&names, entry->d_name);
+			names_add(names, entry->d_name, entry->d_type);
 			at += entry->d_reclen;
 		}
 	}
-	int result = got < 0 ? err_errno(err, "reading a folder") : 0;
-	return names_visit(&names, result, visit, context, err);
+	return got < 0 ? err_errno(err, "reading the folder %s", path) : 0;
+}
 #else
-	return dir_each_at(dir_fd, ".", visit, context, err);
+static int names_read_fd(int dir_fd, const char *path, struct names *names, struct err *err)
+{
+	return names_read_at(dir_fd, ".", names, err) ? err_wrap(err, "%s", path) : 0;
+}
 #endif
+
+static void names_sort(struct names *names)
+{
+	if (names->count)
+		qsort(names->items, names->count, sizeof(*names->items), compare_names);
+}
+
+static int too_many(const struct names *names, const char *path, struct err *err)
+{
+	return err_set(err, ERR_USER, "the folder %s holds more than %zu entries", path, names->max);
+}
+
+int dir_each_max(int dir_fd, const char *path, size_t max,
+		 int (*visit)(void *context, const char *name, struct err *err), void *context,
+		 struct err *err)
+{
+	struct names names = {.arena = ARENA_INIT, .max = max};
+	int result = names_read_at(dir_fd, path, &names, err);
+
+	if (!result && names.more)
+		result = too_many(&names, path, err);
+	names_sort(&names);
+	for (size_t i = 0; i < names.count && result == 0; i++)
+		result = visit(context, names.items[i], err);
+	names_free(&names);
+	return result;
+}
+
+int dir_each_at(int dir_fd, const char *path, int (*visit)(void *context, const char *name, struct err *err),
+		void *context, struct err *err)
+{
+	return dir_each_max(dir_fd, path, DIR_ENTRIES_MAX, visit, context, err);
+}
+
+int dir_each_fd(int dir_fd, const char *path,
+		int (*visit)(void *context, const char *name, unsigned char type, struct err *err),
+		void *context, struct err *err)
+{
+	struct names names = {.arena = ARENA_INIT, .max = DIR_ENTRIES_MAX};
+	int result = names_read_fd(dir_fd, path, &names, err);
+
+	if (!result && names.more)
+		result = too_many(&names, path, err);
+	names_sort(&names);
+	for (size_t i = 0; i < names.count && result == 0; i++)
+		result = visit(context, names.items[i], (unsigned char)names.items[i][-1], err);
+	names_free(&names);
+	return result;
 }
 
 /* A folder of our own without the rights to list or change it gets them. */
@@ -337,10 +384,10 @@ static void make_writable(int dir_fd, const char *name)
 #endif
 }
 
-static int remove_entry(void *context, const char *name, struct err *err)
-{
-	int dir_fd = *(int *)context;
+static int remove_all(int dir_fd, struct err *err);
 
+static int remove_entry(int dir_fd, const char *name, struct err *err)
+{
 	if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	/* Linux says EISDIR for a folder, POSIX EPERM, a parent we may not write EACCES. */
@@ -358,11 +405,30 @@ static int remove_entry(void *context, const char *name, struct err *err)
 		errno = errno == ENOTDIR || errno == ELOOP ? refused : errno;
 		return err_errno(err, "cannot remove %s", name);
 	}
-	if (dir_each_at(below, ".", remove_entry, &below, err))
+	if (remove_all(below, err))
 		return err_wrap(err, "%s", name);
 	if (unlinkat(dir_fd, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
 		return err_errno(err, "cannot remove %s", name);
 	return 0;
+}
+
+/* However many there are: some at a time, and what is removed is not found again. */
+static int remove_all(int dir_fd, struct err *err)
+{
+	enum { AT_A_TIME = 1 << 14 };
+	bool more = true;
+	int result = 0;
+
+	while (more && result == 0) {
+		struct names names = {.arena = ARENA_INIT, .max = AT_A_TIME};
+		result = names_read_at(dir_fd, ".", &names, err);
+		names_sort(&names);
+		for (size_t i = 0; i < names.count && result == 0; i++)
+			result = remove_entry(dir_fd, names.items[i], err);
+		more = names.more;
+		names_free(&names);
+	}
+	return result;
 }
 
 int tree_remove_at(int dir_fd, const char *path, struct err *err)
@@ -384,7 +450,7 @@ int tree_remove_at(int dir_fd, const char *path, struct err *err)
 	if (strcmp(name, "") == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return err_set(err, ERR_USER, "%s: will not remove that", path);
 	if (name_at == 0)
-		return remove_entry(&dir_fd, name, err);
+		return remove_entry(dir_fd, name, err);
 	folder[name_at - 1] = '\0';
 	int failed = *path == '/'
 			     ? dir_open_at(dir_fd, name_at == 1 ? "/" : folder, &parent, err)
@@ -395,7 +461,7 @@ int tree_remove_at(int dir_fd, const char *path, struct err *err)
 		err_clear(err);
 		return 0;
 	}
-	if (remove_entry(&parent, name, err)) {
+	if (remove_entry(parent, name, err)) {
 		folder[name_at - 1] = '/';
 		folder[name_at] = '\0';
 		return err_wrap(err, "%s", folder);

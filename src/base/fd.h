@@ -34,12 +34,20 @@ int dir_open_at(int dir_fd, const char *path, int *fd_out, struct err *err) CHEC
 int dir_make_at(int dir_fd, const char *path, mode_t mode, struct err *err) CHECKED;
 int dir_sync(int dir_fd, struct err *err) CHECKED;
 /* Calls `visit` for each entry but "." and "..", sorted by name (bytes). A
- * non-zero return of visit stops the walk and is returned. */
+ * non-zero return of visit stops the walk and is returned. A folder with more entries than
+ * `max` is an error that names it, and nothing of it is visited. */
+int dir_each_max(int dir_fd, const char *path, size_t max,
+		 int (*visit)(void *context, const char *name, struct err *err), void *context,
+		 struct err *err) CHECKED;
+/* The same for what nobody should have more of: as many as a release may hold. */
+enum { DIR_ENTRIES_MAX = 1 << 20 };
 int dir_each_at(int dir_fd, const char *path,
 		int (*visit)(void *context, const char *name, struct err *err), void *context,
 		struct err *err) CHECKED;
-/* The same for an open folder; moves its position, and costs half the system calls. */
-int dir_each_fd(int dir_fd, int (*visit)(void *context, const char *name, struct err *err), void *context,
+/* The same for an open folder; moves its position, and costs half the system calls. `type` is
+ * d_type of readdir(3): DT_UNKNOWN where the file system does not say. `path` is for messages. */
+int dir_each_fd(int dir_fd, const char *path,
+		int (*visit)(void *context, const char *name, unsigned char type, struct err *err), void *context,
 		struct err *err) CHECKED;
 /* rm -rf beneath dir_fd: never follows a symlink, neither on the way nor below; a
  * missing path is fine. The folder an absolute path lies in is the caller's to trust.

@@ -601,20 +601,27 @@ static void describe(void *context)
 	plan_describe(job->engine, &job->plan);
 }
 
-/* A commit is deployed, not what lies in this folder: said to whom may wonder. */
+/* A commit is deployed, not what lies in this folder: said to whom may wonder. The history waits
+ * for it, and a working folder may be huge or on a file server that is gone: it is only a note. */
 static void tell_uncommitted(struct job *job)
 {
+	enum { STATUS_TIME_MS = 5000 };
 	struct engine *engine = job->engine;
 	struct source *source;
 	struct err untold = ERR_INIT;
+	size_t count;
 
 	if (!needs_source(job) || strcmp(engine->project->source, ".") != 0 ||
 	    engine_source(engine, false, &source, &untold))
 		return;
-	size_t count = source_count_uncommitted(source, engine->project->dir);
-	if (count)
-		event_note(&engine->events, "info", "%zu %s in this folder %s not committed, and so not in this: it is commit %.8s",
-			   count, count == 1 ? "change" : "changes", count == 1 ? "is" : "are", job->artifact.commit);
+	if (source_count_uncommitted(source, engine->project->dir, STATUS_TIME_MS, &count, &untold))
+		event_note(&engine->events, "info",
+			   "whether all in this folder is committed is not known (%s): this is commit %.8s",
+			   untold.text, job->artifact.commit);
+	else if (count)
+		event_note(&engine->events, "info",
+			   "%zu %s in this folder %s not committed, and so not in this: it is commit %.8s", count,
+			   count == 1 ? "change" : "changes", count == 1 ? "is" : "are", job->artifact.commit);
 }
 
 /* A provider that is away must not keep a fleet from being put in order. */

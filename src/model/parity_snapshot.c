@@ -345,11 +345,12 @@ static int find_named(struct sweep *sweep, struct err *err)
 	return got;
 }
 
-static int sweep_file(void *context, const char *name, struct err *err)
+static int sweep_file(void *context, const char *name, unsigned char type, struct err *err)
 {
 	struct sweep *sweep = context;
 	struct slice digest = slice_of(name);
 	struct stat st;
+	(void)type;
 	(void)err;
 
 	if (slice_ends_with(digest, ".zst"))
@@ -375,7 +376,7 @@ static int sweep_folder(void *context, const char *name, struct err *err)
 		return 0;
 	if (dir_open_at(sweep->facts_fd, name, &sweep->folder_fd, err))
 		return -1;
-	int status = dir_each_fd(sweep->folder_fd, sweep_file, sweep, err);
+	int status = dir_each_fd(sweep->folder_fd, name, sweep_file, sweep, err);
 	close_fd(&sweep->folder_fd);
 	sweep->folder_fd = -1;
 	return status;

@@ -2,6 +2,7 @@
 #include "probe/internal.h"
 
 #include "base/fd.h"
+#include "codec/reload_spec.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -107,10 +108,9 @@ static const char *unit_of(struct search *search, struct slice cgroup)
 static bool is_of_reload(const struct probe_request *request, const char *unit)
 {
 	for (size_t i = 0; unit && i < request->reload_count; i++) {
-		struct slice spec = slice_of(request->reloads[i]);
-		if (!slice_starts_with(spec, "systemd:"))
+		struct slice name;
+		if (!reload_spec_is(slice_of(request->reloads[i]), RELOAD_SYSTEMD, &name))
 			continue;
-		struct slice name = slice_skip(spec, strlen("systemd:"));
 		if (slice_is(name, unit) ||
 		    (strlen(unit) == name.len + strlen(".service") && strncmp(unit, name.ptr, name.len) == 0))
 			return true;
@@ -233,8 +233,10 @@ int probe_processes(struct probe_sink *sink, struct probe_process **out, size_t 
 		.passwd = probe_file(sink, "/etc/passwd", 4 << 20, &why),
 	};
 
-	for (size_t i = 0; i < sink->request->reload_count; i++)
-		search.has_units |= slice_starts_with(slice_of(sink->request->reloads[i]), "systemd:");
+	for (size_t i = 0; i < sink->request->reload_count; i++) {
+		struct slice unit;
+		search.has_units |= reload_spec_is(slice_of(sink->request->reloads[i]), RELOAD_SYSTEMD, &unit);
+	}
 	if (sink->request->user)
 		/* Our own logins would be among them, or the whole system. */
 		search.has_wanted = user_number(&search, sink->request->user, &search.wanted_uid) &&

@@ -4,6 +4,7 @@
 #include "probe/runtime.h"
 
 #include "base/fd.h"
+#include "codec/reload_spec.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -208,10 +209,11 @@ static const char *fpm_program(struct probe_sink *sink, struct newest *newest)
 	const struct probe_request *request = sink->request;
 
 	for (size_t i = 0; i < request->reload_count; i++) {
-		struct slice unit = slice_of(request->reloads[i]);
-		if (!slice_starts_with(unit, "systemd:php") || !memmem(unit.ptr, unit.len, "-fpm", 4))
+		struct slice unit;
+		if (!reload_spec_is(slice_of(request->reloads[i]), RELOAD_SYSTEMD, &unit) ||
+		    !slice_starts_with(unit, "php") || !memmem(unit.ptr, unit.len, "-fpm", 4))
 			continue;
-		unit = slice_skip(unit, strlen("systemd:php"));
+		unit = slice_skip(unit, strlen("php"));
 		unit.len = strspn(unit.ptr, "0123456789.");
 		const char *program =
 			probe_program(sink, arena_printf(&sink->arena, "php-fpm%.*s", SLICE_ARG(unit)));

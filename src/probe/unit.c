@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/map.h"
+#include "codec/reload_spec.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -152,10 +153,9 @@ static void take_reloads(struct units *units)
 	const struct probe_request *request = units->sink->request;
 
 	for (size_t i = 0; i < request->reload_count; i++) {
-		struct slice name = slice_of(request->reloads[i]);
-		if (!slice_starts_with(name, "systemd:"))
+		struct slice name;
+		if (!reload_spec_is(slice_of(request->reloads[i]), RELOAD_SYSTEMD, &name))
 			continue;
-		name = slice_skip(name, 8);
 		const char *full = arena_printf(&units->sink->arena, "%.*s%s", SLICE_ARG(name),
 						is_unit_name(name) ? "" : ".service");
 		struct unit *unit = unit_of(units, slice_of(full));
@@ -399,9 +399,9 @@ static void look_at_supervisor(struct units *units)
 			probe_skip(sink, SLICE("unit/"), "%s", none.text);
 	}
 	for (size_t i = 0; i < request->reload_count; i++) {
-		struct slice name = slice_of(request->reloads[i]);
-		if (slice_starts_with(name, "supervisor:"))
-			put_program(sink, arena_str(&sink->arena, slice_skip(name, strlen("supervisor:"))));
+		struct slice name;
+		if (reload_spec_is(slice_of(request->reloads[i]), RELOAD_SUPERVISOR, &name))
+			put_program(sink, arena_str(&sink->arena, name));
 	}
 }
 

@@ -3,8 +3,6 @@
 #include "project/keys.h"
 #include "project/path.h"
 
-#include <signal.h>
-
 /* ---- path, user ---- */
 
 static void check_path(struct key_decoder *decoder, const struct key *key, const struct node *node,
@@ -22,88 +20,19 @@ static void check_path(struct key_decoder *decoder, const struct key *key, const
 
 /* ---- reload ---- */
 
-static const struct {
-	const char *name;
-	int number;
-} signals[] = {
-	{"HUP", SIGHUP}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2},	 {"TERM", SIGTERM},
-	{"INT", SIGINT}, {"QUIT", SIGQUIT}, {"WINCH", SIGWINCH},
-};
-
-static int signal_number(struct slice name)
-{
-	if (slice_starts_with(name, "SIG"))
-		name = slice_skip(name, 3);
-	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-		if (slice_is(name, signals[i].name))
-			return signals[i].number;
-	return 0;
-}
-
-static bool plain_name(struct slice name, const char *more)
-{
-	if (!name.len || name.ptr[0] == '-' || name.len > 255)
-		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		char c = name.ptr[i];
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-		if (!plain && !strchr(more, c))
-			return false;
-	}
-	return true;
-}
-
-static const char *parse_pidfile(struct arena *arena, struct slice rest, struct reload *reload)
-{
-	reload->signal = SIGHUP;
-	for (size_t i = rest.len; i > 0; i--) {
-		if (rest.ptr[i - 1] != ':')
-			continue;
-		reload->signal = signal_number(slice_skip(rest, i));
-		if (!reload->signal)
-			return "names no signal; known are HUP, USR1, USR2, TERM, INT, QUIT and WINCH";
-		rest.len = i - 1;
-		break;
-	}
-	struct slice relative = slice_starts_with(rest, "/") ? slice_skip(rest, 1) : rest;
-	if (path_fault(relative))
-		return "needs the path of a pid file, absolute or relative to `path`";
-	reload->subject = arena_str(arena, rest);
-	return NULL;
-}
-
 /* NULL when fine, else what is wrong. */
-static const char *parse_reload(struct arena *arena, const char *text, struct reload *reload)
+static const char *parse_reload(struct arena *arena, struct reload *reload)
 {
-	struct slice rest = slice_of(text), kind = slice_cut(&rest, ':');
-	if (has_control(slice_of(text)))
-		return "must not hold control characters";
-	if (slice_is(kind, "none") && !rest.ptr) {
-		reload->kind = RELOAD_NONE;
-		return NULL;
-	}
-	if (!rest.ptr)
-		rest = SLICE("");
-	reload->subject = arena_str(arena, rest);
-	if (slice_is(kind, "systemd")) {
-		reload->kind = RELOAD_SYSTEMD;
-		return plain_name(rest, "@._:\\-") ? NULL
-						   : "needs the name of a unit, such as systemd:php8.3-fpm";
-	}
-	if (slice_is(kind, "supervisor")) {
-		reload->kind = RELOAD_SUPERVISOR;
-		return plain_name(rest, "@._:*-") ? NULL
-						  : "needs the name of a program, such as supervisor:worker";
-	}
-	if (slice_is(kind, "pidfile")) {
-		reload->kind = RELOAD_PIDFILE;
-		return parse_pidfile(arena, rest, reload);
-	}
-	if (slice_is(kind, "command")) {
-		reload->kind = RELOAD_COMMAND;
-		return slice_trim(rest).len ? NULL : "needs a shell command behind the colon";
-	}
-	return "is not a way to reload";
+	struct reload_spec spec;
+	const char *fault = reload_spec_parse(slice_of(reload->text), &spec);
+
+	reload->kind = spec.kind;
+	reload->signal = spec.signal;
+	reload->subject = spec.kind == RELOAD_NONE ? NULL : arena_str(arena, spec.subject);
+	if (fault || spec.kind != RELOAD_PIDFILE)
+		return fault;
+	struct slice path = slice_starts_with(spec.subject, "/") ? slice_skip(spec.subject, 1) : spec.subject;
+	return path_fault(path) ? "needs the path of a pid file, absolute or relative to `path`" : NULL;
 }
 
 static void check_reload(struct key_decoder *decoder, const struct key *key, const struct node *node,
@@ -114,7 +43,7 @@ static void check_reload(struct key_decoder *decoder, const struct key *key, con
 	reload->origin = node->origin;
 	if (reload->group && strcmp(reload->group, GROUP_ALL) == 0)
 		reload->group = NULL;
-	const char *fault = parse_reload(decoder->arena, reload->text, reload);
+	const char *fault = parse_reload(decoder->arena, reload);
 	if (!fault)
 		return;
 	diags_error(decoder->diags, node->origin, "`%s` %s", reload->text, fault);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "codec/digest.h"
+#include "codec/reload_spec.h"
 #include "doc/key.h"
 #include "fact/rule.h"
 #include "project/place.h"
@@ -56,11 +57,10 @@ struct health {
 	bool none;	     /* for decoding only: see kind */
 };
 
-enum reload_kind { RELOAD_NONE = 1, RELOAD_SYSTEMD, RELOAD_SUPERVISOR, RELOAD_PIDFILE, RELOAD_COMMAND };
 
 struct reload {
 	const char *group; /* NULL: all servers */
-	enum reload_kind kind;
+	enum reload_spec_kind kind;
 	const char *subject; /* unit, program, path of the pid file, shell command; NULL for none */
 	int signal;	     /* RELOAD_PIDFILE; SIGHUP unless given */
 	const char *text;    /* as written */

@@ -280,7 +280,7 @@ int git_not_started(struct err *err)
 	if (err->code == ERR_NOT_FOUND)
 		err_hint(err,
 			 "install git (Debian, Ubuntu: apt install git); lockstep fetches with your own git");
-	return err_wrap(err, "git");
+	return -1; /* what is told names the program */
 }
 
 int git_run(struct source *source, const struct git_call *call, struct slice input, struct buf *out,
@@ -295,7 +295,7 @@ int git_run(struct source *source, const struct git_call *call, struct slice inp
 				  .stderr_fd = -1};
 	int status = 0;
 
-	if (child_run(&spec, input, out, &errors, 0, &status, err))
+	if (child_run(&spec, input, out, &errors, call->limit_ms, &status, err))
 		return git_not_started(err);
 	if (status_out) {
 		*status_out = status;

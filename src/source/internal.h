@@ -36,6 +36,7 @@ struct git_call {
 	const char *const *config; /* further "key", "value" pairs, NULL-terminated; NULL: none */
 	int stdin_fd;		   /* git_watched only; 0: /dev/null */
 	bool may_ask;		   /* may ask for a password on the terminal */
+	int64_t limit_ms;	   /* git_run only: it is stopped then, which is an error; 0: none */
 };
 /* Runs to the end; output into `out` (NULL: dropped). A non-zero exit is an error
  * made of git's last lines, unless status_out takes it. */

@@ -109,26 +109,29 @@ const char *source_url(const struct source *source)
 	return source->url.shown;
 }
 
-size_t source_count_uncommitted(struct source *source, const char *dir)
+int source_count_uncommitted(struct source *source, const char *dir, int64_t limit_ms, size_t *count_out,
+			     struct err *err)
 {
 	AUTO(buf_free) struct buf out = BUF_INIT(16 << 20);
 	const struct git_call call = {
 		.args = GIT_ARGS("--no-optional-locks", "-C", dir, "status", "--porcelain", "-z"),
+		.limit_ms = limit_ms,
 	};
-	struct err untold = ERR_INIT;
 	int status;
-	size_t count = 0;
 
-	if (git_run(source, &call, slice_of(""), &out, &status, &untold) || status != 0)
+	*count_out = 0;
+	if (git_run(source, &call, slice_of(""), &out, &status, err))
+		return err_wrap(err, "git status");
+	if (status != 0)
 		return 0;
 	/* "XY path", and behind a renamed one its earlier path alone. */
 	for (struct slice rest = buf_slice(&out); rest.len;) {
 		struct slice entry = slice_cut(&rest, '\0');
-		count += entry.len > 0;
+		*count_out += entry.len > 0;
 		if (entry.len && (entry.ptr[0] == 'R' || entry.ptr[0] == 'C'))
 			slice_cut(&rest, '\0');
 	}
-	return count;
+	return 0;
 }
 
 const char *source_mirror(const struct source *source)

@@ -79,8 +79,10 @@ int source_need_commit(struct source *source, const char *hash, const struct sou
 		       struct err *err) CHECKED;
 
 /* How much in the working folder of the repository that holds `dir` is in no commit (whole
- * folders count once); 0 where there is no working folder, or git cannot tell. */
-size_t source_count_uncommitted(struct source *source, const char *dir);
+ * folders count once); 0 where there is no working folder, or git cannot tell. -1 when git
+ * did not come to an end within limit_ms: it is not known then. */
+int source_count_uncommitted(struct source *source, const char *dir, int64_t limit_ms, size_t *count_out,
+			     struct err *err) CHECKED;
 
 /* Everything below reads the mirror only. ERR_NOT_FOUND when it was never fetched. */
 

@@ -3,6 +3,7 @@ would see on the server."""
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import time
@@ -469,6 +470,26 @@ def test_what_is_not_committed_is_not_deployed_and_said_so(shop):
     for verb in (["plan", "dev"], ["deploy", "dev"]):
         assert "2 changes in this folder are not committed" in shop.run.ok(*verb).err
     assert (shop.place().live_dir / "index.html").read_text() == "one"
+
+
+def test_a_git_that_hangs_holds_up_neither_the_deployment_nor_its_history(shop):
+    shop.config["source"] = "."
+    shop.environment("dev", "web1")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    (shop.folder / "index.html").write_text("one")
+    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "One"]):
+        subprocess.run([*git, *words], cwd=shop.folder, check=True)
+    wrapper = shop.folder.parent / "bin" / "git"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        '#!/bin/sh\ncase " $* " in *" status "*) exec tail -f /dev/null ;; esac\n'
+        f'exec {shutil.which("git", path=shop.run.env["PATH"])} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    done = shop.run.ok("deploy", "dev", env={"PATH": f"{wrapper.parent}:{shop.run.env['PATH']}"}, timeout=60)
+    assert re.search(r"is not known \(git status: git took longer than 5.0 s and was stopped\): this is commit", done.err)
+    assert (shop.place().live_dir / "index.html").read_text() == "one"
+    assert [row["outcome"] for row in shop.run.ok("log", "--json").json["deployments"]] == ["live"]
 
 
 def test_a_branch_that_is_not_there_is_told_with_those_that_are(shop):

@@ -18,6 +18,13 @@ if [ "${1:-}" = parity ]; then
 	compile build-release
 	exec /usr/bin/python3 bench/parity.py --program build-release/lockstep "${@:2}"
 fi
+if [ "${1:-}" = verify ]; then
+	need build
+	command -v npm >/dev/null || [ -d build/bench-cache/next-14.2.4 ] || need npm
+	configure build-release gcc --buildtype=release
+	compile build-release
+	exec /usr/bin/python3 bench/verify.py --program build-release/lockstep "${@:2}"
+fi
 part=run
 if [ "${1:-}" = config ]; then
 	part=config

@@ -344,6 +344,49 @@ static void hand_edits_are_reported_kept_aside_and_not_carried_on(void **state)
 	client_end(c);
 }
 
+static void change_last_byte(const char *path, char byte)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0 && lseek(fd, -1, SEEK_END) >= 0);
+	assert_int_equal(write(fd, &byte, 1), 1);
+	close(fd);
+}
+
+/* Of sizes around those of the pieces it is read in. */
+static void a_deep_look_reads_every_file_to_its_end(void **state)
+{
+	struct world *w = *state;
+	struct client *c = &w->c;
+	static const size_t sizes[] = {1, 4096, 65535, 65536, 65537, 131072, 200000};
+	struct item items[ARRAY_LEN(sizes) + 2] = {{.path = "empty", .content = ""}};
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		char *content = arena_alloc(&w->arena, sizes[i] + 1);
+		memset(content, 'x', sizes[i]);
+		items[i + 1] = (struct item){.path = arena_printf(&w->arena, "file-%zu", sizes[i]), .content = content};
+	}
+	client_start(c, w->place, NULL);
+	client_deploy(c, "d1", items, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		const char *path = path_at(&w->arena, w->place, arena_printf(&w->arena, "current/%s", items[i + 1].path));
+		change_last_byte(path, 'y');
+		assert_answer(c, MSG_SCANNED, client_ask(c, MSG_SCAN, "deep=1"));
+		assert_int_equal(client_get_u64(c, "hashed"), ARRAY_LEN(sizes) + 1);
+		assert_int_equal(client_get_u64(c, "edits"), 1);
+		assert_string_equal(c->edit_path, items[i + 1].path);
+		assert_string_equal(c->edit_kind, "changed");
+		change_last_byte(path, 'x');
+		assert_int_equal(truncate(path, (off_t)sizes[i] + 1), 0);
+		assert_answer(c, MSG_SCANNED, client_ask(c, MSG_SCAN, "deep=1"));
+		assert_int_equal(client_get_u64(c, "edits"), 1);
+		assert_int_equal(truncate(path, (off_t)sizes[i]), 0);
+		assert_answer(c, MSG_SCANNED, client_ask(c, MSG_SCAN, "deep=1"));
+		assert_int_equal(client_get_u64(c, "edits"), 0);
+	}
+	client_end(c);
+}
+
 static void a_rollback_heals_what_an_edit_in_place_spoiled(void **state)
 {
 	struct world *w = *state;
@@ -665,6 +708,7 @@ int main(void)
 		T(a_shared_folder_is_seeded_whole_or_not_at_all),
 		T(a_shared_file_that_is_nowhere_is_refused),
 		T(hand_edits_are_reported_kept_aside_and_not_carried_on),
+		T(a_deep_look_reads_every_file_to_its_end),
 		T(a_rollback_heals_what_an_edit_in_place_spoiled),
 		T(a_refused_offer_ends_the_request_not_the_conversation),
 		T(objects_that_never_come_right_end_in_a_refusal),

@@ -5,6 +5,7 @@
 
 #include "../cmocka_base.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -172,6 +173,69 @@ static void a_folder_is_walked_in_order_and_can_be_left(void **state)
 	assert_int_equal(dir_each_at(scene->fd, ".", collect, &some, &err), -1);
 	assert_string_equal(some.text, ".hidden;Z;");
 	assert_string_equal(err.text, "stop");
+}
+
+static void a_folder_with_more_entries_than_allowed_is_named_and_not_visited(void **state)
+{
+	struct scene *scene = *state;
+	struct err err = ERR_INIT;
+	struct names two = {.text = ""}, none = {.text = ""};
+
+	assert_int_equal(dir_make_at(scene->fd, "crowd", 0755, &err), 0);
+	write_file(scene->fd, "crowd/a", "");
+	write_file(scene->fd, "crowd/b", "");
+	assert_int_equal(dir_each_max(scene->fd, "crowd", 2, collect, &two, &err), 0);
+	assert_string_equal(two.text, "a;b;");
+	write_file(scene->fd, "crowd/c", "");
+	assert_int_equal(dir_each_max(scene->fd, "crowd", 2, collect, &none, &err), -1);
+	assert_int_equal(err.code, ERR_USER);
+	assert_string_equal(err.text, "the folder crowd holds more than 2 entries");
+	assert_string_equal(none.text, "");
+}
+
+static int collect_types(void *context, const char *name, unsigned char type, struct err *err)
+{
+	struct names *names = context;
+	(void)err;
+	/* Some file systems do not say. */
+	if (type != DT_UNKNOWN)
+		assert_int_equal(type, *name == 'd' ? DT_DIR : *name == 'f' ? DT_REG : DT_LNK);
+	strcat(strcat(names->text, name), ";");
+	return 0;
+}
+
+static void an_open_folder_tells_types_too_and_can_be_walked_again(void **state)
+{
+	struct scene *scene = *state;
+	struct err err = ERR_INIT;
+	struct names names = {.text = ""};
+
+	write_file(scene->fd, "file", "");
+	assert_int_equal(dir_make_at(scene->fd, "dir", 0755, &err), 0);
+	assert_int_equal(symlinkat("file", scene->fd, "link"), 0);
+	assert_int_equal(dir_each_fd(scene->fd, "here", collect_types, &names, &err), 0);
+	assert_int_equal(dir_each_fd(scene->fd, "here", collect_types, &names, &err), 0);
+	assert_string_equal(names.text, "dir;file;link;dir;file;link;");
+	assert_int_equal(dir_each_fd(-1, "here", collect_types, &names, &err), -1);
+	assert_non_null(strstr(err.text, "here"));
+}
+
+static void a_crowded_folder_is_removed_all_the_same(void **state)
+{
+	enum { CROWD = 40000 };
+	struct scene *scene = *state;
+	struct err err = ERR_INIT;
+	struct stat st;
+	char name[32];
+
+	assert_int_equal(dir_make_at(scene->fd, "crowd", 0755, &err), 0);
+	write_file(scene->fd, "crowd/0", "");
+	for (int i = 1; i < CROWD; i++) {
+		snprintf(name, sizeof(name), "crowd/%d", i);
+		assert_int_equal(symlinkat("x", scene->fd, name), 0);
+	}
+	assert_int_equal(tree_remove_at(scene->fd, "crowd", &err), 0);
+	assert_int_equal(fstatat(scene->fd, "crowd", &st, AT_SYMLINK_NOFOLLOW), -1);
 }
 
 static void removing_a_tree_leaves_what_its_links_show(void **state)
@@ -343,7 +407,10 @@ int main(void)
 		WITH_SCENE(reading_stops_at_the_limit),
 		WITH_SCENE(folders_are_made_along_the_way),
 		WITH_SCENE(a_folder_is_walked_in_order_and_can_be_left),
+		WITH_SCENE(a_folder_with_more_entries_than_allowed_is_named_and_not_visited),
+		WITH_SCENE(an_open_folder_tells_types_too_and_can_be_walked_again),
 		WITH_SCENE(removing_a_tree_leaves_what_its_links_show),
+		WITH_SCENE(a_crowded_folder_is_removed_all_the_same),
 		WITH_SCENE(removing_never_goes_through_a_link),
 		WITH_SCENE(nothing_opens_outside_its_folder),
 #ifdef __linux__

@@ -411,6 +411,37 @@ static void says_when_there_is_no_git(void **state)
 	assert_non_null(strstr(err.hint, "install git"));
 }
 
+static void counts_what_is_not_committed_and_gives_up_in_time(void **state)
+{
+	enum { LIMIT_MS = 60000, SHORT_MS = 300 };
+	struct err err = ERR_INIT;
+	char *path = strdup(getenv("PATH"));
+	size_t count;
+
+	(void)state;
+	make_repository();
+	AUTO(source_close) struct source *source = open_and_fetch("up");
+	assert_done(source_count_uncommitted(source, test_path("up"), LIMIT_MS, &count, &err), &err);
+	assert_int_equal(count, 0);
+	sh("cd up; echo three > b.txt; git mv deploy/x/lockstep.yml moved.yml; mkdir new; touch new/1 new/2");
+	assert_done(source_count_uncommitted(source, test_path("up"), LIMIT_MS, &count, &err), &err);
+	assert_int_equal(count, 3);
+
+	/* A git that never comes to an end; its number tells whether it was left running. */
+	sh("mkdir bin; printf '#!/bin/sh\\necho $$ > %%s/pid\\nexec tail -f /dev/null\\n' \"$PWD\" > "
+	   "bin/git; chmod +x "
+	   "bin/git");
+	sh("echo \"$PWD/bin:$PATH\" > path");
+	setenv("PATH", sh_line("cat path"), 1);
+	int result = source_count_uncommitted(source, test_path("up"), SHORT_MS, &count, &err);
+	setenv("PATH", path, 1);
+	free(path);
+	assert_int_equal(result, -1);
+	assert_non_null(strstr(err.text, "git status: git took longer than"));
+	assert_int_equal(count, 0);
+	sh("[ -s pid ]; ! kill -0 $(cat pid)");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, test_setup, test_teardown)
 
 int main(void)
@@ -427,6 +458,7 @@ int main(void)
 		TEST(reads_sha256_repositories),
 		TEST(takes_shallow_clones_as_they_are),
 		TEST(says_when_there_is_no_git),
+		TEST(counts_what_is_not_committed_and_gives_up_in_time),
 	};
 	return cmocka_run_group_tests_name("mirror", tests, NULL, NULL);
 }
