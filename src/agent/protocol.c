@@ -143,8 +143,14 @@ static bool is_offering(uint8_t type)
 /* What may be sent behind a request that has no answer yet. */
 static bool follows(uint8_t request, uint8_t type)
 {
-	return (request == MSG_LEASE && is_offering(type)) || (request == MSG_ACTIVATE && type == MSG_RECORD) ||
+	return (request == MSG_SCAN && type == MSG_LEASE) || (request == MSG_LEASE && is_offering(type)) ||
+	       (request == MSG_ACTIVATE && type == MSG_RECORD) ||
 	       (request == MSG_RECORD && type == MSG_BYE);
+}
+
+static uint8_t last_asked(const struct talk *talk)
+{
+	return talk->behind_count ? talk->behind[talk->behind_count - 1] : talk->request;
 }
 
 bool talk_waits(const struct talk *talk, uint8_t type)
@@ -166,11 +172,9 @@ static bool has_leave(const struct talk *talk, const struct message_kind *kind)
 
 static int take_good_bye(struct talk *talk, const char *who, struct err *err)
 {
-	uint8_t last = talk->next ? talk->next : talk->request;
-
 	if (talk->leaving)
 		return out_of_turn(talk, who, MSG_BYE, err);
-	if (talk->state == TALK_ASKED && follows(last, MSG_BYE))
+	if (talk->state == TALK_ASKED && follows(last_asked(talk), MSG_BYE))
 		talk->leaving = true;
 	else
 		talk->state = TALK_OVER;
@@ -179,7 +183,7 @@ static int take_good_bye(struct talk *talk, const char *who, struct err *err)
 
 static int take_offer(struct talk *talk, const char *who, uint8_t type, size_t payload_len, struct err *err)
 {
-	if (talk->state != TALK_OFFERING && !talk->next_offers)
+	if (talk->state != TALK_OFFERING && !talk->behind_offers)
 		return out_of_turn(talk, who, type, err);
 	talk->data_bytes += payload_len;
 	return 0;
@@ -192,14 +196,15 @@ static int take_offered(struct talk *talk, const char *who, uint8_t type, struct
 	if (talk->state == TALK_OFFERING)
 		talk->state = TALK_ASKED;
 	else
-		talk->next_offers = false;
+		talk->behind_offers = false;
 	talk->carry = type == MSG_OFFERED ? 0 : type;
 	return 0;
 }
 
 static int take_request(struct talk *talk, const char *who, uint8_t type, struct err *err)
 {
-	bool behind = talk_waits(talk, type) && !talk->next;
+	bool behind = talk->state == TALK_ASKED && follows(last_asked(talk), type) &&
+		      talk->behind_count < TALK_BEHIND_MAX;
 
 	if ((talk->state != TALK_IDLE && !behind) || talk->leaving || !is_answerable(type))
 		return out_of_turn(talk, who, type, err);
@@ -209,8 +214,8 @@ static int take_request(struct talk *talk, const char *who, uint8_t type, struct
 	talk->data_bytes = 0;
 	talk->lease_asked = talk->lease_asked || type == MSG_LEASE;
 	if (behind) {
-		talk->next = type;
-		talk->next_offers = is_offering(type);
+		talk->behind[talk->behind_count++] = type;
+		talk->behind_offers = is_offering(type);
 		return 0;
 	}
 	talk->request = type;
@@ -268,10 +273,18 @@ static int greeting_from_agent(struct talk *talk, uint8_t type, struct err *err)
 /* The request is answered: what was sent behind it is under way now. */
 static void go_on(struct talk *talk)
 {
-	talk->state = talk->next_offers ? TALK_OFFERING : talk->next ? TALK_ASKED : talk->leaving ? TALK_OVER : TALK_IDLE;
-	talk->request = talk->next;
-	talk->next = 0;
-	talk->next_offers = false;
+	talk->state = talk->leaving ? TALK_OVER : TALK_IDLE;
+	talk->request = 0;
+	if (!talk->behind_count)
+		return;
+	talk->request = talk->behind[0];
+	talk->behind_count--;
+	memmove(talk->behind, talk->behind + 1, talk->behind_count);
+	talk->state = TALK_ASKED;
+	if (is_offering(talk->request) && talk->behind_offers) {
+		talk->state = TALK_OFFERING;
+		talk->behind_offers = false;
+	}
 }
 
 /* The offer's end said what follows when it is prepared. */
@@ -279,7 +292,8 @@ static void carry_on(struct talk *talk)
 {
 	talk->request = MSG_ACTIVATE;
 	talk->leaving = talk->carry == MSG_OFFERED_RECORD;
-	talk->next = talk->leaving ? MSG_RECORD : 0;
+	if (talk->leaving)
+		talk->behind[talk->behind_count++] = MSG_RECORD;
 	talk->carry = 0;
 }
 

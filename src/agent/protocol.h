@@ -45,8 +45,9 @@
  *	C → A  PING                        A → C  PONG                at any time, also while busy
  *	C → A  BYE                         the agent releases the lock and exits
  *
- * One request is under way at a time; PING, PONG and relay data excepted. Three may be
+ * One request is under way at a time; PING, PONG and relay data excepted. Some may be
  * sent behind another without waiting for its answer, so that they cost no round trip:
+ *	SCAN       → LEASE
  *	LEASE      → PREPARE | RESTORE, with everything up to OFFERED
  *	ACTIVATE   → RECORD
  *	RECORD     → BYE
@@ -211,6 +212,7 @@ const struct message_kind *message_kind_find(uint8_t type); /* NULL for an unkno
 
 /* The order of messages, as seen from either end: feed it every message sent or
  * received; it refuses what may not come now. */
+enum { TALK_BEHIND_MAX = 2 };
 enum talk_state { TALK_GREETING, TALK_IDLE, TALK_ASKED, TALK_OFFERING, TALK_OVER };
 struct talk {
 	enum talk_state state;
@@ -218,9 +220,10 @@ struct talk {
 	bool observing;
 	bool lease_asked;    /* so an offer may be behind it; only the answer says whether it was granted */
 	bool leaving;        /* BYE was sent behind the last request */
-	bool next_offers;    /* the next request's offer is not ended */
 	uint8_t request;     /* the type under way in TALK_ASKED and TALK_OFFERING */
-	uint8_t next;        /* sent behind it; 0: none */
+	uint8_t behind[TALK_BEHIND_MAX]; /* what was sent behind it, in order */
+	uint8_t behind_count;
+	bool behind_offers;  /* the offer of the last of them is not ended */
 	uint8_t carry;       /* what ended the offer under way, when more follows PREPARED; 0: nothing does */
 	uint64_t data_bytes; /* of the offer under way, for limits */
 };

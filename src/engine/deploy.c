@@ -29,6 +29,7 @@ struct job {
 	struct artifact artifact;
 	bool unverified; /* what is live did not pass everywhere: not to be taken for done */
 	bool searched; /* for secrets */
+	bool look_later; /* for hand edits: their list comes with the lease */
 	bool at_hand; /* the artifact was found while the lines were being set up */
 	struct plan plan;
 	struct rollout rollout;
@@ -70,10 +71,27 @@ static int begin_target(struct job *job, struct err *err)
 	return fleet_begin_environment(job->engine, job->environment, job->request->dry_run, &job->fleet, err);
 }
 
+/* Hand edits decide nothing where another release goes to a single server: what is looked
+ * at there need not be waited for. */
+static bool looks_later(struct job *job)
+{
+	const struct server_state *state;
+	const struct server_activation *live;
+
+	if (!job->at_hand || job->request->dry_run || job->request->kind != DEPLOYMENT_DEPLOY || fleet_count(job->fleet) != 1 ||
+	    !fleet_greeted(job->fleet))
+		return false;
+	state = fleet_state(job->fleet, 0);
+	live = state_live(state);
+	return !state->pending && !(live && digest_equal(&live->release, &job->artifact.release));
+}
+
 static int await_target(struct job *job, struct err *err)
 {
+	job->look_later = looks_later(job);
 	/* Which servers could not be reached is told by name, once, in one error. */
-	(void)!fleet_connected(job->fleet, err);
+	if (!job->look_later)
+		(void)!fleet_connected(job->fleet, err);
 	if (fleet_interrupted(job->fleet))
 		return err_set(err, ERR_INTERRUPTED, "interrupted");
 	err_clear(err);
@@ -535,7 +553,8 @@ static int make_plan(struct job *job, const struct way *way, struct err *err)
 {
 	enum deployment_kind kind = job->request->config_only ? DEPLOYMENT_CONFIG : job->request->kind;
 
-	if (plan_make(job->engine, job->environment, kind, &job->artifact, job->fleet, &job->plan, err))
+	if ((!job->look_later && plan_look(job->fleet, err)) ||
+	    plan_make(job->engine, job->environment, kind, &job->artifact, job->fleet, &job->plan, err))
 		return -1;
 	for (size_t i = 0; way->from && i < job->plan.server_count; i++) {
 		job->plan.servers[i].from = way->from[i];
@@ -637,6 +656,17 @@ static int configure_and_recover(struct job *job, struct err *err)
 	return configured;
 }
 
+/* What was looked for while the lease was asked for. */
+static void note_edits(struct job *job)
+{
+	job->look_later = false;
+	plan_note_edits(&job->plan, job->fleet);
+	tell_edits(job->engine, job->environment, job->fleet);
+	if (job->rollout.prepared && !fleet_results(job->fleet, 0)->scan.live)
+		event_note(&job->engine->events, "warn", "%s: what was live could not be looked at for hand edits",
+			   job->environment->servers.items[0].place.text);
+}
+
 /* --- top down ------------------------------------------------------------------------------- */
 
 static int plan_and_run(struct job *job, struct err *err)
@@ -687,7 +717,10 @@ static int plan_and_run(struct job *job, struct err *err)
 	/* Of a large release the stream's manifest is memory enough for now: it is described last. */
 	if (job->artifact.files <= DESCRIBED_MEANWHILE_MAX)
 		fleet_meanwhile(job->fleet, describe, job);
-	if (rollout_lease(job->engine, &job->plan, job->fleet, &job->options, &job->rollout, &moved, err)) {
+	int leased = rollout_lease(job->engine, &job->plan, job->fleet, &job->options, &job->rollout, &moved, err);
+	if (job->look_later)
+		note_edits(job);
+	if (leased) {
 		if (!job->rollout.outcome)
 			job->rollout.outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_REFUSED;
 		return -1;

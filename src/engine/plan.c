@@ -211,6 +211,22 @@ static bool can_only_configure(const struct plan_server *server, const struct pl
 	return true;
 }
 
+int plan_look(struct fleet *fleet, struct err *err)
+{
+	/* Reading only: a failed scan is an error, since not to know of edits is not to have none. */
+	return fleet_scan(fleet, NULL, false, err) ? err_wrap(err, "looking for hand edits") : 0;
+}
+
+void plan_note_edits(struct plan *plan, struct fleet *fleet)
+{
+	for (size_t i = 0; i < plan->server_count; i++) {
+		const struct scan_result *scan = &fleet_results(fleet, i)->scan;
+		plan->servers[i].edits = scan->edits;
+		plan->servers[i].edits_kept = scan->edits_kept;
+		plan->servers[i].edit_count = scan->edit_count;
+	}
+}
+
 int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,
 	      const struct artifact *artifact, struct fleet *fleet, struct plan *plan, struct err *err)
 {
@@ -228,27 +244,22 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 	if (plan_need_all(environment, fleet, err))
 		return -1;
 	name_shape(plan);
-	/* Reading only: a failed scan is an error, since not to know of edits is not to have none. */
-	if (fleet_scan(fleet, NULL, false, err))
-		return err_wrap(err, "looking for hand edits");
+	plan_note_edits(plan, fleet);
 	plan->current = plan->server_count > 0;
 	config_only = kind == DEPLOYMENT_DEPLOY && plan->configuration && !plan->hotfix;
 	for (size_t i = 0; i < plan->server_count; i++) {
 		struct plan_server *server = &plan->servers[i];
 		const struct server_state *state = fleet_state(fleet, i);
-		const struct scan_result *scan = &fleet_results(fleet, i)->scan;
+		const char *looked = fleet_results(fleet, i)->scan.live;
 		server->server = &environment->servers.items[i];
 		server->label = server->server->place.text;
 		server->key = server_key(arena, server->server);
-		server->expect = scan->live;
-		server->live = state_activation(state, scan->live);
-		server->edits = scan->edits;
-		server->edits_kept = scan->edits_kept;
-		server->edit_count = scan->edit_count;
+		server->expect = looked ? looked : state->hello.live;
+		server->live = state_activation(state, server->expect);
 		server->shape_same = server->live && has_shape(server->live, plan);
 		server->current = server->live && digest_equal(&server->live->release, &artifact->release) &&
 				  strcmp(server->live->config, plan->config_hex) == 0 && server->shape_same &&
-				  activation_is_good(server->live) && scan->edit_count == 0 && !plan->again;
+				  activation_is_good(server->live) && server->edit_count == 0 && !plan->again;
 		server->config_same = server->live && strcmp(server->live->config, plan->config_hex) == 0;
 		/* What asks for a verification is not satisfied by one that never happened. */
 		if (server->current && environment->delivery.health.kind != HEALTH_UNSET &&

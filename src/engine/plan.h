@@ -64,8 +64,11 @@ enum { PLAN_COMMITS_MAX = 20, PLAN_CHANGES_SHOWN = 200 };
 /* Commits and changed files, for people: nothing is decided by them, so a deployment
  * asks when it is over. Once. */
 void plan_describe(struct engine *engine, struct plan *plan);
-/* `fleet` is connected to all servers of the environment; looks at what is live there
- * now and for hand edits. *plan keeps its id, hotfix, again, reason, gates and configuration.
+/* Looks for hand edits and for what is live now: before plan_make, or with plan_note_edits
+ * behind it where it is another release that goes there, which they do not change. */
+int plan_look(struct fleet *fleet, struct err *err) CHECKED;
+void plan_note_edits(struct plan *plan, struct fleet *fleet);
+/* `fleet` is connected to all servers of the environment. *plan keeps its id, hotfix, again, reason, gates and configuration.
  * DEPLOYMENT_DEPLOY becomes DEPLOYMENT_CONFIG when only the configuration would change. */
 int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,
 	      const struct artifact *artifact, struct fleet *fleet, struct plan *plan, struct err *err) CHECKED;

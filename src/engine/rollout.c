@@ -381,8 +381,9 @@ int rollout_lease(struct engine *engine, const struct plan *plan, struct fleet *
 	*moved_out = false;
 	for (size_t i = 0; i < run.count; i++)
 		before[i] = fleet_state(fleet, i) ? fleet_state(fleet, i)->hello.epoch : 0;
-	return can_prepare_at_once(&run) ? lease_and_prepare(&run, plan, out, before, moved_out, err)
-					 : lease_alone(&run, before, moved_out, err);
+	if (can_prepare_at_once(&run))
+		return lease_and_prepare(&run, plan, out, before, moved_out, err);
+	return fleet_connected(fleet, err) || lease_alone(&run, before, moved_out, err) ? -1 : 0;
 }
 
 int rollout_run(struct engine *engine, const struct plan *plan, struct fleet *fleet,

@@ -450,10 +450,10 @@ static void pruned_take(struct link *link, const struct record *record)
  * asks is told then. */
 static void early_over(struct link *link, bool good)
 {
-	bool early = link->early;
+	bool early = link->early, alone = link->behind_count == 0;
 	link_finish(link);
 	link->early = false;
-	if (early && good)
+	if (early && good && alone)
 		link->scan_fresh_until_ms = clock_mono_ms() + LINK_SCAN_FRESH_MS;
 }
 

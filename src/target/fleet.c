@@ -273,6 +273,12 @@ static int step_begin(struct fleet *fleet, const bool *which, struct err *err)
 	return 0;
 }
 
+/* As is_asked, where what is asked may go behind the scan that travelled with the start. */
+static bool is_asked_early(struct fleet *fleet, size_t i)
+{
+	return fleet->servers[i].chosen && link_takes_lease(fleet->servers[i].link);
+}
+
 static bool is_asked(struct fleet *fleet, size_t i)
 {
 	struct server *server = &fleet->servers[i];
@@ -312,7 +318,7 @@ static int prepare_all(struct fleet *fleet, const bool *which, const struct leas
 	for (size_t i = 0; i < fleet->count; i++) {
 		struct err failure = ERR_INIT;
 		struct link *link = fleet->servers[i].link;
-		if (!is_asked(fleet, i))
+		if (lease ? !is_asked_early(fleet, i) : !is_asked(fleet, i))
 			continue;
 		/* To restore, the server alone may do; what the store has may help. */
 		bool known = store && (!each[i].from || store_has_manifest(store, &each[i].release));
@@ -524,6 +530,27 @@ int fleet_begin(const struct place_address *addresses, size_t count, const struc
 int fleet_connected(struct fleet *fleet, struct err *err)
 {
 	return step_wait(fleet, "connect", err);
+}
+
+static bool any_greeting(const struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->count; i++)
+		if (is_under_way(&fleet->servers[i]) && !link_takes_lease(fleet->servers[i].link))
+			return true;
+	return false;
+}
+
+bool fleet_greeted(struct fleet *fleet)
+{
+	bool all = true;
+
+	while (any_greeting(fleet) && !interrupt_waits(fleet)) {
+		loop_turn(fleet->loop, true);
+		connect_more(fleet);
+	}
+	for (size_t i = 0; i < fleet->count; i++)
+		all = all && link_takes_lease(fleet->servers[i].link);
+	return all && !interrupt_waits(fleet);
 }
 
 int fleet_open(const struct place_address *addresses, size_t count, const struct fleet_options *options,

@@ -47,6 +47,10 @@ int fleet_open(const struct place_address *addresses, size_t count, const struct
 int fleet_begin(const struct place_address *addresses, size_t count, const struct fleet_options *options,
 		struct fleet **fleet_out, struct err *err) CHECKED;
 int fleet_connected(struct fleet *fleet, struct err *err) CHECKED;
+/* Waits for the greetings alone, not for the scans that travelled with the start. True:
+ * fleet_lease_prepare may be called. Before any other step fleet_connected must have waited
+ * for the rest; it says what failed, too. */
+bool fleet_greeted(struct fleet *fleet);
 /* Says goodbye on idle lines, which releases the leases, without waiting for the
  * servers. What was read stays readable; the fleet can only be closed after it. */
 void fleet_leave(struct fleet *fleet);

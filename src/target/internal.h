@@ -17,7 +17,7 @@ enum {
 	LINK_SILENCE_MS = 30000,
 	LINK_PING_MS = 5000,
 	LINK_SCAN_FRESH_MS = 3000,
-	LINK_BEHIND_MAX = 3,
+	LINK_BEHIND_MAX = 4,
 };
 
 struct fetching; /* fetch.c */
@@ -115,9 +115,11 @@ void link_pump(struct link *link);
 void link_begin(struct link *link, uint8_t request, const char *step);
 /* The request is sent behind the one under way: it begins when those before it are answered. */
 void link_begin_behind(struct link *link, uint8_t request, const char *step);
+/* The same behind the scan that travelled with the start, else at once on an idle link. */
+void link_begin_early(struct link *link, uint8_t request, const char *step);
 void link_finish(struct link *link);			    /* the request went well */
 void link_refuse(struct link *link, const struct err *err); /* the request failed, the line is good */
-/* The same for a request that could not even be sent. */
+/* The same for a request that could not even be sent; the line is idle or about to be. */
 void link_refuse_idle(struct link *link, const char *step, const struct err *err);
 void link_lose(struct link *link, const struct err *err); /* the line is of no use any more */
 bool link_send(struct link *link, enum message_type type, struct slice payload);

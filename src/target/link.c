@@ -84,6 +84,17 @@ void link_begin_behind(struct link *link, uint8_t request, const char *step)
 	link->behind[link->behind_count++] = (struct behind){request, step};
 }
 
+void link_begin_early(struct link *link, uint8_t request, const char *step)
+{
+	if (!link->early) {
+		link_begin(link, request, step);
+		return;
+	}
+	link->failed = false;
+	link->bytes_sent_before = link->bytes_sent;
+	link_begin_behind(link, request, step);
+}
+
 /* The request under way is answered, and the one sent behind it is under way. */
 static void go_on(struct link *link)
 {
@@ -638,6 +649,11 @@ void link_close(struct link **link)
 enum link_status link_status(const struct link *link)
 {
 	return link->status;
+}
+
+bool link_takes_lease(const struct link *link)
+{
+	return link->status == LINK_IDLE || (link->status == LINK_BUSY && link->early);
 }
 
 const struct err *link_failure(const struct link *link)

@@ -333,6 +333,9 @@ void link_leave(struct link *link);
 void link_close(struct link **link);
 
 enum link_status link_status(const struct link *link);
+/* Connected, and idle but for the scan that travelled with the start: link_lease_prepare
+ * may be called. */
+bool link_takes_lease(const struct link *link);
 /* Of the last request, or of the line; NULL when it went well. */
 const struct err *link_failure(const struct link *link);
 /* NULL until connected; stays readable after the line is lost. */
@@ -354,6 +357,8 @@ void link_prepare(struct link *link, const struct prepare_request *request, stru
 /* Both without waiting for the lease, whose epoch is guessed: when somebody else had one
  * since the server greeted us, the lease is granted and the preparation refused
  * (ERR_CONFLICT). A lease that is refused prepares nothing.
+ *
+ * They may also be sent while that scan is under way: its result is there before theirs.
  *
  * With `carry` (NULL: none), the server goes on by itself once nothing is lacking, and the
  * request ends with the last of it; what was not prepared is not activated. A line that is

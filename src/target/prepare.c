@@ -236,11 +236,10 @@ static struct offer *first_offer(struct link *link, struct err *err)
 	return offer;
 }
 
-/* What goes out with the request, found out before anything is sent; false: refused. */
-static bool prepare_plan(struct link *link, const struct prepare_request *request, struct offers *offers,
-			 struct offer **offer, struct buf *record)
+/* What goes out with the request, found out before anything is sent. */
+static int prepare_plan(struct link *link, const struct prepare_request *request, struct offers *offers,
+			struct offer **offer, struct buf *record, struct err *err)
 {
-	struct err err = ERR_INIT;
 	ASSERT(offers || request->from);
 	link->offers = offers;
 	link->has_base = link->objects_sent = link->lacking = link->carried = false;
@@ -251,18 +250,19 @@ static bool prepare_plan(struct link *link, const struct prepare_request *reques
 	link->results.activate = (struct activate_result){0};
 	buf_clear(&link->carry);
 	*offer = NULL;
-	if (link->status != LINK_BUSY)
-		return false;
-	if (rendered_check(request, &err) < 0 || (!request->from && !(*offer = first_offer(link, &err)))) {
-		link_refuse(link, &err);
-		return false;
-	}
+	if (rendered_check(request, err) < 0 || (!request->from && !(*offer = first_offer(link, err))))
+		return -1;
 	request_put(link, record, request, offers ? offers_manifest(offers)->bytes.len : 0);
-	if (buf_check(record, "a request to a server", &err) < 0) {
-		link_refuse(link, &err);
-		return false;
-	}
-	return true;
+	return buf_check(record, "a request to a server", err);
+}
+
+static int carry_plan(struct link *link, const struct carry_request *carry, struct err *err)
+{
+	if (!carry)
+		return 0;
+	carry_put(&link->carry, carry, epoch_of(link));
+	link->carry_records = carry->record != NULL;
+	return buf_check(&link->carry, "a request to a server", err);
 }
 
 static void prepare_send(struct link *link, const struct prepare_request *request, struct offer *offer,
@@ -287,9 +287,14 @@ static const char *step_of(const struct prepare_request *request)
 void link_prepare(struct link *link, const struct prepare_request *request, struct offers *offers)
 {
 	AUTO(buf_free) struct buf record = BUF_SECRET(RECORD_LEN_MAX);
+	struct err err = ERR_INIT;
 	struct offer *offer;
+	if (prepare_plan(link, request, offers, &offer, &record, &err) < 0) {
+		link_refuse_idle(link, step_of(request), &err);
+		return;
+	}
 	link_begin(link, request->from ? MSG_RESTORE : MSG_PREPARE, step_of(request));
-	if (prepare_plan(link, request, offers, &offer, &record))
+	if (link->status == LINK_BUSY)
 		prepare_send(link, request, offer, &record);
 }
 
@@ -300,18 +305,13 @@ void link_lease_prepare(struct link *link, const struct lease_request *lease,
 	AUTO(buf_free) struct buf record = BUF_SECRET(RECORD_LEN_MAX);
 	struct err err = ERR_INIT;
 	struct offer *offer;
-	link_begin(link, MSG_LEASE, "lease");
-	if (!prepare_plan(link, request, offers, &offer, &record))
+	if (prepare_plan(link, request, offers, &offer, &record, &err) < 0 || carry_plan(link, carry, &err) < 0) {
+		link_refuse_idle(link, step_of(request), &err);
 		return;
-	if (carry) {
-		carry_put(&link->carry, carry, epoch_of(link));
-		link->carry_records = carry->record != NULL;
-		if (buf_check(&link->carry, "a request to a server", &err) < 0) {
-			link_refuse(link, &err);
-			return;
-		}
 	}
-	lease_send(link, lease);
+	link_begin_early(link, MSG_LEASE, "lease");
+	if (link->status == LINK_BUSY)
+		lease_send(link, lease);
 	if (link->status != LINK_BUSY)
 		return;
 	link_begin_behind(link, request->from ? MSG_RESTORE : MSG_PREPARE, step_of(request));
