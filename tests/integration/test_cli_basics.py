@@ -48,7 +48,7 @@ def test_the_start_loads_nothing_for_the_network_or_for_databases(lockstep):
     """Each is loaded when it is first used (base/library.h)."""
     listed = lockstep.ok("version", env={"LD_TRACE_LOADED_OBJECTS": "1"}).out
     assert "libc.so" in listed and "libsqlite3" in listed
-    assert [name for name in ("libcurl", "libpq", "libmariadb", "libssl", "libldap") if name in listed] == []
+    assert [name for name in ("libcurl", "libpq", "libmariadb", "libcrypto", "libldap") if name in listed] == []
 
 
 @pytest.mark.san
