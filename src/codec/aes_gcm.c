@@ -1,8 +1,39 @@
-/* AES-256-GCM (NIST SP 800-38D) through EVP, which is too large for the agent. */
+/* AES-256-GCM (NIST SP 800-38D) through EVP, which is too large for the agent. It is in the
+ * shared libcrypto, which is loaded when the first file is opened: to load it takes longer
+ * than to start all of the rest. */
 #include "codec/aes_gcm.h"
+
+#include "base/library.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+
+#define EVP_ROWS(CALL, CALL_VOID)                                                                            \
+	CALL(const EVP_CIPHER *, EVP_aes_256_gcm, (void), ())                                                \
+	CALL(int, EVP_CIPHER_CTX_ctrl, (EVP_CIPHER_CTX * context, int what, int number, void *value),        \
+	     (context, what, number, value))                                                                 \
+	CALL_VOID(void, EVP_CIPHER_CTX_free, (EVP_CIPHER_CTX * context), (context))                          \
+	CALL(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_new, (void), ())                                               \
+	CALL(int, EVP_DecryptFinal_ex, (EVP_CIPHER_CTX * context, unsigned char *out, int *len),             \
+	     (context, out, len))                                                                            \
+	CALL(int, EVP_DecryptInit_ex,                                                                        \
+	     (EVP_CIPHER_CTX * context, const EVP_CIPHER *cipher, ENGINE *engine, const unsigned char *key,  \
+	      const unsigned char *iv),                                                                      \
+	     (context, cipher, engine, key, iv))                                                             \
+	CALL(int, EVP_DecryptUpdate,                                                                         \
+	     (EVP_CIPHER_CTX * context, unsigned char *out, int *len, const unsigned char *in, int in_len),  \
+	     (context, out, len, in, in_len))
+
+static struct {
+	EVP_ROWS(LIBRARY_POINTER, LIBRARY_POINTER)
+} loaded;
+
+static const char names[] = EVP_ROWS(LIBRARY_NAME, LIBRARY_NAME);
+
+static const struct library library = {
+	.soname = "libcrypto.so.3", .package = "libssl3", .names = names, .functions = (void **)&loaded};
+
+EVP_ROWS(LIBRARY_CALL, LIBRARY_CALL_VOID)
 
 static void context_free(EVP_CIPHER_CTX **context)
 {
@@ -31,6 +62,8 @@ int aes_gcm_open(const uint8_t key[AES_GCM_KEY_LEN], struct slice iv, struct sli
 
 	ASSERT(iv.len >= 1 && iv.len <= AES_GCM_IV_MAX && cipher.len < INT32_MAX &&
 	       associated.len < INT32_MAX);
+	if (library_load(&library, err) < 0)
+		return -1;
 	AUTO(context_free) EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
 	if (!context || !begin(context, key, iv, associated))
 		return err_set(err, ERR_INTERNAL, "libcrypto does not start AES-256-GCM");

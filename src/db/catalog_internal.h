@@ -20,6 +20,11 @@ struct catalog {
 	bool failed; /* the last statement: PostgreSQL has to go back to its savepoint */
 };
 
+/* Each loads its library and starts it, once in the life of the process, from whatever thread
+ * comes first. Before that none of the library's functions may be called. */
+int libpq_start(struct err *err) CHECKED;
+int libmariadb_start(struct err *err) CHECKED;
+
 struct catalog *catalog_new(const struct catalog_engine *engine, const struct catalog_spec *spec);
 void catalog_free(struct catalog *catalog);
 

@@ -103,7 +103,7 @@ static int set_tls(struct catalog *catalog, const struct catalog_spec *spec, str
 	if (!spec->tls || word_is(spec->tls, off) || word_is(spec->tls, if_there))
 		return 0;
 	if (word_is(spec->tls, needed)) {
-		mysql_optionsv(catalog->handle, MYSQL_OPT_SSL_ENFORCE, &on);
+		mysql_options(catalog->handle, MYSQL_OPT_SSL_ENFORCE, &on);
 		return 0;
 	}
 	if (!word_is(spec->tls, verified))
@@ -118,8 +118,8 @@ static int set_tls(struct catalog *catalog, const struct catalog_spec *spec, str
 				"reach the database directly, or use ssl-mode=required: ssh protects the way "
 				"to the server");
 	}
-	mysql_optionsv(catalog->handle, MYSQL_OPT_SSL_ENFORCE, &on);
-	mysql_optionsv(catalog->handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
+	mysql_options(catalog->handle, MYSQL_OPT_SSL_ENFORCE, &on);
+	mysql_options(catalog->handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
 	return 0;
 }
 
@@ -128,15 +128,15 @@ static int set_options(struct catalog *catalog, const struct catalog_spec *spec,
 	unsigned seconds = (unsigned)MAX(spec->time_ms / 1000, (int64_t)1), no = 0;
 	MYSQL *handle = catalog->handle;
 
-	mysql_optionsv(handle, MYSQL_OPT_NONBLOCK, 0);
-	mysql_optionsv(handle, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
-	mysql_optionsv(handle, MYSQL_OPT_LOCAL_INFILE, &no);
-	mysql_optionsv(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-	mysql_optionsv(handle, MARIADB_OPT_RESTRICTED_AUTH,
-		       "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password,"
-		       "auth_gssapi_client,parsec");
-	mysql_optionsv(handle, MYSQL_OPT_CONNECT_ATTR_RESET, 0);
-	mysql_optionsv(handle, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "lockstep");
+	mysql_options(handle, MYSQL_OPT_NONBLOCK, NULL);
+	mysql_options(handle, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
+	mysql_options(handle, MYSQL_OPT_LOCAL_INFILE, &no);
+	mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	mysql_options(handle, MARIADB_OPT_RESTRICTED_AUTH,
+		      "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password,"
+		      "auth_gssapi_client,parsec");
+	mysql_options(handle, MYSQL_OPT_CONNECT_ATTR_RESET, NULL);
+	mysql_options4(handle, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "lockstep");
 	return set_tls(catalog, spec, err);
 }
 
@@ -262,8 +262,9 @@ static void mysql_end(struct catalog *catalog)
 
 static int mysql_open(const struct catalog_spec *spec, struct catalog **out, struct err *err)
 {
+	if (libmariadb_start(err))
+		return -1;
 	struct catalog *catalog = catalog_new(&catalog_mysql, spec);
-
 	catalog->handle = mysql_init(NULL);
 	if (!catalog->handle || set_options(catalog, spec, err) || connect_to_end(catalog, spec, err)) {
 		mysql_end(catalog);

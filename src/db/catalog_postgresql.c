@@ -235,6 +235,8 @@ static int start(struct catalog *catalog, const struct catalog_spec *spec, struc
 				      "UTF8",
 				      NULL};
 
+	if (libpq_start(err))
+		return -1;
 	catalog->handle = PQconnectStartParams(names, values, 0);
 	if (!catalog->handle)
 		return err_set(err, ERR_INTERNAL, "out of memory");

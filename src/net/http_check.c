@@ -44,6 +44,8 @@ struct http_check {
 
 int http_url_split(const char *url, char *host, size_t host_size, uint16_t *port_out, struct err *err)
 {
+	if (curl_start(err) < 0)
+		return -1;
 	CURLU *parts = curl_url();
 	ASSERT(parts);
 	char *scheme = NULL, *name = NULL, *port = NULL;
@@ -255,8 +257,6 @@ int http_check_start(struct loop *loop, const struct http_check_spec *spec,
 	char host[256];
 	uint16_t port;
 	if (http_url_split(spec->url, host, sizeof(host), &port, err) < 0)
-		return -1;
-	if (curl_start(err) < 0)
 		return -1;
 	struct sockaddr_un address = {0};
 	AUTO(close_fd) int listener = -1;

@@ -111,8 +111,10 @@ static CURLUcode url_look(const char *url, bool *plain_out, bool *loopback_out)
 
 bool http_url_is_loopback(const char *url)
 {
+	struct err err = ERR_INIT;
 	bool plain, loopback;
-	return url_look(url, &plain, &loopback) == CURLUE_OK && loopback;
+
+	return curl_start(&err) == 0 && url_look(url, &plain, &loopback) == CURLUE_OK && loopback;
 }
 
 static int url_check(const struct http_request_spec *spec, bool *plain_out, struct err *err)

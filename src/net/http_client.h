@@ -61,5 +61,6 @@ void http_answer_free(struct http_answer *answer); /* cleanup function */
 /* Appends `text` as one part of a URL's path or query: everything but letters, digits
  * and -._~ as %XX. */
 void http_put_escaped(struct buf *out, struct slice text);
-/* True when a plain http: request to this URL stays on this machine. */
+/* True when a plain http: request to this URL stays on this machine. False without libcurl,
+ * without which there are no requests. */
 bool http_url_is_loopback(const char *url);

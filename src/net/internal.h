@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 
-/* Starts libcurl once in the life of the process, from whatever thread comes first.
- * Its memory is wiped when freed: headers and bodies pass through it. */
+/* Loads libcurl and starts it, once in the life of the process, from whatever thread comes
+ * first. Before that none of its functions may be called. Its memory is wiped when freed:
+ * headers and bodies pass through it. */
 int curl_start(struct err *err) CHECKED;

@@ -44,6 +44,13 @@ def test_version(lockstep):
     assert lockstep.ok("version", "--json").json["version"] == "0.1.0"
 
 
+def test_the_start_loads_nothing_for_the_network_or_for_databases(lockstep):
+    """Each is loaded when it is first used (base/library.h)."""
+    listed = lockstep.ok("version", env={"LD_TRACE_LOADED_OBJECTS": "1"}).out
+    assert "libc.so" in listed and "libsqlite3" in listed
+    assert [name for name in ("libcurl", "libpq", "libmariadb", "libcrypto", "libldap") if name in listed] == []
+
+
 @pytest.mark.san
 @pytest.mark.parametrize("typed, meant", [("depoly", "deploy"), ("stauts", "status"), ("rolback", "rollback")])
 def test_an_unknown_verb_is_a_user_error_that_names_the_nearest(lockstep, typed, meant):

@@ -82,17 +82,31 @@ def mariadb():
     server.stop()
 
 
-def read(url, *options, ssh=None):
+def read(url, *options, ssh=None, libraries=None):
     """Facts by key: (kind, value); evidence apart. An error comes as {"error": …}."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
     if ssh:
         env["LOCKSTEP_SSH"] = ssh
+    if libraries:
+        env["LD_LIBRARY_PATH"] = str(libraries)
     done = subprocess.run([READ, *options], input=url, capture_output=True, text=True, env=env, timeout=90)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     if rows and "error" in rows[0]:
         return rows[0]
     return {row["key"].removeprefix("db/main/"): (row["kind"], row["value"]) for row in rows if not row["evidence"]}
+
+
+@pytest.mark.parametrize(
+    "scheme, soname, package",
+    [("postgresql", "libpq.so.5", "libpq5"), ("mysql", "libmariadb.so.3", "libmariadb3")],
+)
+def test_a_library_that_cannot_be_loaded_is_told_with_what_to_install(work, scheme, soname, package):
+    (work / soname).touch()
+    error = read(f"{scheme}://app:canary@127.0.0.1:9/shop", libraries=work)
+    assert error["error"] == "internal" and f"{soname} cannot be loaded" in error["text"], error
+    assert "file too short" in error["text"] and error["hint"] == f"apt-get install {package}", error
+    assert "canary" not in json.dumps(error)
 
 
 SCHEMA_PARTS = ("table/", "view/", "function/", "procedure/", "sequence/", "enum/", "domain/", "type/", "event/",

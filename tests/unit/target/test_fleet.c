@@ -1069,6 +1069,9 @@ static void banners_and_tampering_are_survived(void **state)
 	size_t count = images_embedded(&images), found = 0;
 	fleet_close(&fleet);
 	for (size_t i = 0; i < count; i++) {
+		struct digest digest;
+		digest_of(images[i].bytes, &digest);
+		assert_true(digest_equal(&digest, &images[i].digest));
 		digest_to_hex(&images[i].digest, hex);
 		const char *path = arena_printf(&world.arena, "%s/agent-%s", agents, hex);
 		FILE *file = access(path, F_OK) == 0 ? fopen(path, "a") : NULL;
