@@ -167,6 +167,11 @@ static void put_config_changes(struct page *page)
 		}
 		buf_putc(page->out, '\n');
 	}
+	json_array_foreach(json_object_get(page->result, "file_changes"), index, row) {
+		buf_puts(page->out, "config    ");
+		column(page, STYLE_PLAIN, str(row, "path"), 24);
+		buf_printf(page->out, "  %s\n", str(row, "state"));
+	}
 	if (strcmp(str(page->result, "kind"), "config") == 0)
 		buf_puts(page->out, "config    only the configuration changes: nothing is built, and nothing of the release sent\n");
 }
