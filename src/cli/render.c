@@ -176,6 +176,18 @@ static void put_config_changes(struct page *page)
 		buf_puts(page->out, "config    only the configuration changes: nothing is built, and nothing of the release sent\n");
 }
 
+/* There is nothing to put on a server, and yet something was changed. */
+static void put_next_time(struct page *page)
+{
+	const json_t *next = json_object_get(page->result, "next_time");
+
+	if (!json_is_object(next))
+		return;
+	buf_puts(page->out, "note      ");
+	one_line(page, str(next, "text"));
+	buf_puts(page->out, ": counts from the next deployment on, or now with --again\n");
+}
+
 static void render_plan(struct page *page)
 {
 	const json_t *r = page->result;
@@ -230,6 +242,7 @@ static void render_plan(struct page *page)
 	if (flag(r, "foreign"))
 		buf_puts(page->out, "note      `current` shows something lockstep did not put there; the deployment replaces the "
 				    "link, a way back restores it\n");
+	put_next_time(page);
 	if (!flag(r, "gates_open"))
 		buf_puts(page->out, "\nThis deployment would be refused.\n");
 	else if (flag(r, "current"))
@@ -287,6 +300,7 @@ static void render_deploy(struct page *page)
 	if (unchanged)
 		buf_puts(page->out, " already (--again deploys it anew: hooks, reload)");
 	buf_printf(page->out, "%s deployment %s\n", unchanged ? ";" : ",", str(r, "deployment"));
+	put_next_time(page);
 }
 
 /* --- status ------------------------------------------------------------------------ */

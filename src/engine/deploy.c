@@ -584,6 +584,10 @@ static json_t *result_json(struct job *job)
 	json_object_set_new(out, "results", servers);
 	if (job->plan.configuration && job->request->dry_run)
 		config_changes(job->engine, job->plan.configuration, out);
+	json_object_set_new(out, "next_time",
+			    job->plan.current && job->request->kind != DEPLOYMENT_ROLLBACK
+				    ? impact_of_delivery(job->engine, job->environment)
+				    : json_null());
 	json_object_set_new(out, "templates", job->templates ? json_incref(job->templates) : json_array());
 	return out;
 }

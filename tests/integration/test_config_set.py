@@ -275,3 +275,27 @@ def test_a_short_secret_cannot_be_guessed_from_what_is_written_down(configured):
     assert rendered(configured) == "1234\n"
     assert not set(names) & set(config_of(configured))
     assert json.dumps(configured.run.ok("config", "history", "dev", "--json").json).count("1234") == 0
+
+
+def test_how_it_is_delivered_is_nothing_to_put_on_a_server_and_says_from_when_it_counts(configured):
+    deploy(configured)
+    live = configured.place().live
+    assert deploy(configured)["next_time"] is None
+    assert "note" not in configured.run.ok("deploy", "dev").out
+    configured.config["deploy"] |= {"keep": 7, "hooks": {"after_live": "touch here"}, "generated": ["here"]}
+    configured.save()
+    # What shows in an activation is something to deploy, whatever else changed.
+    assert deploy(configured)["outcome"] == "live" and configured.place().live != live
+    live = configured.place().live
+    configured.config["deploy"] |= {"keep": 3, "hooks": {"after_live": "rm -f here"}}
+    configured.save()
+    result = configured.run.ok("deploy", "dev").out
+    assert result.startswith("unchanged ")
+    assert "note      hooks.after_live touch here -> rm -f here, keep 7 -> 3: counts from the next deployment on" in result
+    assert "counts from the next deployment on" in configured.run.ok("plan", "dev").out
+    assert configured.place().live == live
+    configured.run.ok("deploy", "dev", "--again")
+    assert "note" not in configured.run.ok("deploy", "dev").out
+    configured.config["deploy"]["health"] = {"command": "true"}
+    configured.save()
+    assert "health" in deploy(configured)["next_time"]["text"]
