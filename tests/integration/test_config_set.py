@@ -213,6 +213,31 @@ def test_a_server_with_values_of_its_own_leaves_what_the_others_get(configured):
     assert deploy(configured)["outcome"] == "unchanged"
 
 
+def test_servers_that_have_what_they_get_but_by_different_names_are_brought_together(configured):
+    """job2 was left out while the others changed, and changed back."""
+    dev = two_groups(configured)
+    few, many = {"web": ["web1"], "worker": ["job1"]}, {"web": ["web1"], "worker": ["job1", "job2"]}
+    own = dev["values_for"] | {"job2": {"WORKERS": 16}}
+    for servers, values_for, template in (
+        (many, own, "workers %WORKERS%\n"),
+        (few, {"worker": {"WORKERS": 8}}, "other\n"),
+        (few, {"worker": {"WORKERS": 8}}, "workers %WORKERS%\n"),
+    ):
+        dev |= {"servers": servers, "values_for": values_for}
+        configured.save()
+        write(configured, "deploy/app.tpl", template)
+        assert deploy(configured)["outcome"] == "live"
+    dev |= {"servers": many, "values_for": own}
+    configured.save()
+    assert configured.run("status", "dev").code == 10
+    plan = configured.run.ok("plan", "dev", "--json").json
+    assert all(row["current"] for row in plan["servers"]) and not plan["current"]
+    result = deploy(configured)
+    assert (result["outcome"], result["kind"]) == ("live", "config")
+    assert configured.run("status", "dev").code == 0
+    assert deploy(configured)["outcome"] == "unchanged"
+
+
 def test_one_server_s_own_value_is_a_deployment_of_configuration_alone(configured):
     dev = two_groups(configured)
     web = config_of(configured, "web1")
