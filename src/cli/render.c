@@ -219,6 +219,10 @@ static void render_plan(struct page *page)
 		render_bytes(page->out, num(server, "bytes"));
 		if (*live && !flag(server, "shape_same"))
 			buf_puts(page->out, "; shared_dirs, shared_files, generated or link changed");
+		if (strcmp(str(server, "config"), "changed") == 0)
+			buf_puts(page->out, "; configuration changed");
+		else if (strcmp(str(server, "config"), "unknown") == 0)
+			buf_puts(page->out, "; which configuration it has was not written down");
 		buf_putc(page->out, '\n');
 	}
 	put_edits(page, servers, NULL);

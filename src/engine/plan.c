@@ -419,6 +419,16 @@ static json_t *edits_json(const struct plan_server *server)
 	return list;
 }
 
+/* same | changed | unknown: beside what is live; NULL where nothing is. */
+static const char *config_state(const struct plan_server *server)
+{
+	if (!server->live)
+		return NULL;
+	if (!*server->own_config || !*server->live->own_config)
+		return "unknown";
+	return has_config(server) ? "same" : "changed";
+}
+
 static json_t *servers_json(const struct plan *plan)
 {
 	json_t *list = json_array();
@@ -437,6 +447,7 @@ static json_t *servers_json(const struct plan *plan)
 						      json_string(plan->environment->delivery.reload.items[r].text));
 		json_object_set_new(row, "activation", json_string(server->expect));
 		json_object_set_new(row, "shape_same", json_boolean(server->shape_same));
+		json_object_set_new(row, "config", json_cstr(config_state(server)));
 		json_object_set_new(row, "group", json_cstr(server->server->group));
 		json_object_set_new(row, "reload", reloads);
 		if (server->from)

@@ -155,6 +155,7 @@ def test_what_an_earlier_lockstep_deployed_is_configured_once_and_then_the_same(
     deploy(configured)
     first = configured.place().live
     forget_what_it_gets(configured.place())
+    assert "which configuration it has was not written down" in configured.run.ok("plan", "dev").out
     result = deploy(configured)
     assert (result["outcome"], result["kind"]) == ("live", "config")
     assert configured.place().live != first
@@ -243,6 +244,10 @@ def test_one_server_s_own_value_is_a_deployment_of_configuration_alone(configure
     web = config_of(configured, "web1")
     dev["values_for"]["worker"]["WORKERS"] = 9
     configured.save()
+    plan = configured.run.ok("plan", "dev").out.splitlines()
+    assert [line for line in plan if line.startswith("server    job1") and line.endswith("; configuration changed")]
+    assert [line for line in plan if line.startswith("server    web1") and "has it live already" in line]
+    assert [line for line in plan if line.startswith("config    worker.env") and line.endswith("changed")]
     result = deploy(configured)
     assert (result["outcome"], result["kind"]) == ("live", "config")
     assert "workers 9" in rendered(configured, "job1") and "workers 2" in rendered(configured, "web1")
