@@ -114,6 +114,7 @@ static void begin_account(struct accounting *a, const struct record *record)
 		.name = record_get_str(a->arena, record, "name"),
 		.release = record_get_str(a->arena, record, "release"),
 		.config = record_get_str(a->arena, record, "config"),
+		.own_config = record_get_str(a->arena, record, "own_config"),
 		.deployment = record_get_str(a->arena, record, "deployment"),
 		.commit = record_get_str(a->arena, record, "commit"),
 		.subject = record_get_str(a->arena, record, "subject"),

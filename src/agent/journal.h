@@ -2,7 +2,7 @@
  * deployment did, in the order it did it; with `current` the truth about a server.
  *
  *	bound      place_id project environment by at
- *	prepared   at by deployment number name release config plan kind commit subject reason
+ *	prepared   at by deployment number name release config own_config plan kind commit subject reason
  *	           tree recipe build_key platform decision_place decision_server shape servers…
  *	commit     at deployment by            on the decision server only
  *	go-back    at deployment by why        on the decision server only
@@ -30,7 +30,8 @@ int journal_each(const struct place *place, journal_visit *visit, void *context,
 
 /* What the journal says of one activation. Fields are "" when it says nothing. */
 struct account {
-	const char *name, *release, *config, *deployment, *commit, *subject, *by, *plan, *kind, *shape;
+	const char *name, *release, *config, *own_config, *deployment, *commit, *subject, *by, *plan, *kind,
+		*shape;
 	const char *verdict, *receipt;
 	int64_t at, verified_at;
 };

@@ -75,9 +75,10 @@ static int copy_paths(struct preparation *p, const struct record *request, const
 /* What of the request the pending record and the journal line keep. */
 static void copy_fields(struct preparation *p, const struct record *request)
 {
-	static const char *const keys[] = {
-		"plan",	  "kind", "release", "config",	  "commit",   "subject",	"by",
-		"reason", "tree", "recipe",  "build_key", "platform", "decision_place", "decision_server", "shape"};
+	static const char *const keys[] = {"plan",	 "kind",	   "release",	      "config",
+					   "own_config", "commit",	   "subject",	      "by",
+					   "reason",	 "tree",	   "recipe",	      "build_key",
+					   "platform",	 "decision_place", "decision_server", "shape"};
 	struct slice value;
 	size_t cursor = 0;
 

@@ -80,7 +80,8 @@ enum message_type {
 	                    * path= (absolute, resolved) user= uid= host= system= arch= ssh_address= (the
 	                    * server's own address of this connection) free_bytes= free_files= config_key= (64
 	                    * hex digits that config sets are named with; empty: none. A secret) */
-	MSG_ACTIVATION,    /* number= name= release= config= deployment= commit= subject= by= at= plan= kind= shape=
+	MSG_ACTIVATION,    /* number= name= release= config= own_config= deployment= commit= subject= by= at= plan=
+	                    * kind= shape=
 	                    * verdict= (prepared | activated | live | verified | failed | reverted)
 	                    * receipt= (http | command | none; empty when not verified) verified_at= */
 	MSG_PENDING,       /* deployment= name= number= release= config= plan= by= at= previous=
@@ -130,8 +131,9 @@ enum message_type {
 	MSG_USES,          /* no keys             DONE count= */
 	MSG_LEASE,         /* project= environment= by= deployment= wait_ms= take_over= (1) */
 	MSG_PREPARE,       /* epoch= deployment= plan= kind= (deploy | promote | rollback | hotfix | config) release=
-	                    * base= config= commit= subject= by= reason= commit_time= (seconds) expect= (name of
-	                    * the live activation the plan saw; empty: none) decision_place= (absent: this one)
+	                    * base= config= (names the config set of the environment) own_config= (what of it this
+	                    * server gets) commit= subject= by= reason= commit_time= (seconds) expect= (name of the
+	                    * live activation the plan saw; empty: none) decision_place= (absent: this one)
 	                    * decision_server=
 	                    * servers= (repeated) link= (auto | copy) shared_dir= shared_file= generated= (all
 	                    * repeated) tree= recipe= build_key= platform= shape= (digest of the lists

@@ -285,6 +285,7 @@ static void put_account(struct buf *text, const char *name, const struct account
 		return;
 	record_put_str(text, "release", account->release);
 	record_put_opt(text, "config", account->config);
+	record_put_opt(text, "own_config", account->own_config);
 	record_put_str(text, "deployment", account->deployment);
 	record_put_opt(text, "commit", account->commit);
 	record_put_opt(text, "subject", account->subject);

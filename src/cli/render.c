@@ -167,8 +167,25 @@ static void put_config_changes(struct page *page)
 		}
 		buf_putc(page->out, '\n');
 	}
+	json_array_foreach(json_object_get(page->result, "file_changes"), index, row) {
+		buf_puts(page->out, "config    ");
+		column(page, STYLE_PLAIN, str(row, "path"), 24);
+		buf_printf(page->out, "  %s\n", str(row, "state"));
+	}
 	if (strcmp(str(page->result, "kind"), "config") == 0)
 		buf_puts(page->out, "config    only the configuration changes: nothing is built, and nothing of the release sent\n");
+}
+
+/* There is nothing to put on a server, and yet something was changed. */
+static void put_next_time(struct page *page)
+{
+	const json_t *next = json_object_get(page->result, "next_time");
+
+	if (!json_is_object(next))
+		return;
+	buf_puts(page->out, "note      ");
+	one_line(page, str(next, "text"));
+	buf_puts(page->out, ": counts from the next deployment on, or now with --again\n");
 }
 
 static void render_plan(struct page *page)
@@ -202,6 +219,10 @@ static void render_plan(struct page *page)
 		render_bytes(page->out, num(server, "bytes"));
 		if (*live && !flag(server, "shape_same"))
 			buf_puts(page->out, "; shared_dirs, shared_files, generated or link changed");
+		if (strcmp(str(server, "config"), "changed") == 0)
+			buf_puts(page->out, "; configuration changed");
+		else if (strcmp(str(server, "config"), "unknown") == 0)
+			buf_puts(page->out, "; which configuration it has was not written down");
 		buf_putc(page->out, '\n');
 	}
 	put_edits(page, servers, NULL);
@@ -225,6 +246,7 @@ static void render_plan(struct page *page)
 	if (flag(r, "foreign"))
 		buf_puts(page->out, "note      `current` shows something lockstep did not put there; the deployment replaces the "
 				    "link, a way back restores it\n");
+	put_next_time(page);
 	if (!flag(r, "gates_open"))
 		buf_puts(page->out, "\nThis deployment would be refused.\n");
 	else if (flag(r, "current"))
@@ -282,6 +304,7 @@ static void render_deploy(struct page *page)
 	if (unchanged)
 		buf_puts(page->out, " already (--again deploys it anew: hooks, reload)");
 	buf_printf(page->out, "%s deployment %s\n", unchanged ? ";" : ",", str(r, "deployment"));
+	put_next_time(page);
 }
 
 /* --- status ------------------------------------------------------------------------ */

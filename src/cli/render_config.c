@@ -107,6 +107,12 @@ void render_config_diff(struct page *page)
 			page->out->ptr[--page->out->len] = '\0';
 		buf_putc(page->out, '\n');
 	}
+	json_array_foreach(json_object_get(r, "files"), index, row) {
+		const char *state = str(row, "state");
+		column(page, strcmp(state, "changed") == 0 ? STYLE_WARN : STYLE_PLAIN, state, 11);
+		plain(page, str(row, "path"));
+		buf_puts(page->out, "  (config file)\n");
+	}
 	buf_printf(page->out, "%lld variable%s, %lld same, %lld to look at\n", (long long)num(r, "total"),
 		   num(r, "total") == 1 ? "" : "s", (long long)num(r, "same"), (long long)num(r, "bad"));
 }
@@ -121,8 +127,12 @@ void render_config_history(struct page *page)
 
 	json_array_foreach(versions, index, row) {
 		render_digest(page->out, str(row, "config"));
-		buf_printf(page->out, "  %lld variable%s  ", (long long)num(row, "variables"),
+		buf_printf(page->out, "  %lld variable%s", (long long)num(row, "variables"),
 			   num(row, "variables") == 1 ? "" : "s");
+		if (json_is_integer(json_object_get(row, "files")))
+			buf_printf(page->out, ", %lld file%s", (long long)num(row, "files"),
+				   num(row, "files") == 1 ? "" : "s");
+		buf_puts(page->out, "  ");
 		age(page, num(row, "at"));
 		if (*str(row, "by")) {
 			buf_puts(page->out, " by ");

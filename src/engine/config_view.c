@@ -297,6 +297,49 @@ static json_t *compare(struct engine *engine, const struct column *columns, size
 	return out;
 }
 
+/* same | changed | new | gone: config files of a version beside those of now, both by path. */
+static json_t *compare_files(const struct config_kept_file_list *then,
+			     const struct config_kept_file_list *now, bool all)
+{
+	json_t *out = json_array();
+
+	for (size_t t = 0, n = 0; t < then->count || n < now->count;) {
+		int order = t == then->count  ? 1
+			    : n == now->count ? -1
+					      : strcmp(then->items[t].path, now->items[n].path);
+		bool same = order == 0 && strcmp(then->items[t].fingerprint, now->items[n].fingerprint) == 0;
+		if (all || !same)
+			json_array_append_new(
+				out, json_pack("{s:s, s:s}", "path",
+					       order > 0 ? now->items[n].path : then->items[t].path, "state",
+					       same	   ? "same"
+					       : order > 0 ? "new"
+					       : order < 0 ? "gone"
+							   : "changed"));
+		t += order <= 0;
+		n += order >= 0;
+	}
+	return out;
+}
+
+/* Null where there is nothing to compare with, or a file cannot be rendered: that is told. */
+static json_t *file_changes(struct configuration *configuration, const struct config_version *version,
+			    bool all, struct slice key)
+{
+	struct engine *engine = configuration->engine;
+	struct config_kept_file_list then, now;
+	struct err err = ERR_INIT;
+
+	if (version->file_count < 0)
+		return json_null();
+	if (config_kept_file_list(engine->home.db, &engine->arena, version, &then, &err) ||
+	    configuration_kept_files(configuration, key, &now, &err)) {
+		event_note(&engine->events, "warn", "config files were not compared: %s", err.text);
+		return json_null();
+	}
+	return compare_files(&then, &now, all);
+}
+
 int config_compare(struct engine *engine, const char *const *names, size_t count,
 		   const struct compare_options *options, json_t **out, struct err *err)
 {
@@ -350,13 +393,17 @@ int config_compare_version(struct engine *engine, const char *name, const char *
 	columns[0].entries = entries.items ? entries.items : (const struct config_entry[]){{0}};
 	columns[0].entry_count = entries.count;
 	int result = configuration_read(engine, environment, false, &columns[1].configuration, err);
-	if (result == 0)
+	if (result == 0) {
 		*out = compare(engine, columns, 2, true, all, secret_reveal(keys.fingerprint));
+		json_object_set_new(
+			*out, "files",
+			file_changes(&columns[1].configuration, &row, all, secret_reveal(keys.fingerprint)));
+	}
 	configuration_close(&columns[1].configuration);
 	return result;
 }
 
-json_t *config_changes(struct engine *engine, const struct configuration *configuration)
+void config_changes(struct engine *engine, struct configuration *configuration, json_t *out)
 {
 	const char *name = configuration->environment->name;
 	struct column columns[2] = {{.environment = name, .label = "live"},
@@ -368,17 +415,20 @@ json_t *config_changes(struct engine *engine, const struct configuration *config
 	struct err unknown = ERR_INIT;
 	bool found;
 
+	json_object_set_new(out, "config_changes", json_array());
+	json_object_set_new(out, "file_changes", json_null());
 	if (config_version_find(engine->home.db, &engine->arena, engine->project->name, name, NULL, &found, &row,
 				&unknown) ||
 	    !found || config_entry_list(engine->home.db, &engine->arena, &row, &entries, &unknown) ||
 	    configuration_history_keys(engine, safe, &keys, &unknown))
-		return json_array();
+		return;
 	columns[0].entries = entries.items ? entries.items : (const struct config_entry[]){{0}};
 	columns[0].entry_count = entries.count;
 	json_t *all = compare(engine, columns, 2, true, false, secret_reveal(keys.fingerprint));
-	json_t *rows = json_incref(json_object_get(all, "rows"));
+	json_object_set(out, "config_changes", json_object_get(all, "rows"));
 	json_decref(all);
-	return rows;
+	json_object_set_new(out, "file_changes",
+			    file_changes(configuration, &row, false, secret_reveal(keys.fingerprint)));
 }
 
 /* --- history ------------------------------------------------------------------------------ */
@@ -395,12 +445,15 @@ int config_history(struct engine *engine, const char *name, size_t limit, json_t
 		return -1;
 	rows = json_array();
 	for (size_t i = 0; i < list.count; i++)
-		json_array_append_new(rows,
-				      json_pack("{s:s, s:o, s:o, s:I, s:I}", "config", list.items[i].digest,
-						"deployment", json_cstr(list.items[i].deployment), "by",
-						json_cstr(list.items[i].who), "at",
-						(json_int_t)list.items[i].created_ms, "variables",
-						(json_int_t)list.items[i].entry_count));
+		json_array_append_new(
+			rows,
+			json_pack("{s:s, s:o, s:o, s:I, s:I, s:o}", "config", list.items[i].digest,
+				  "deployment", json_cstr(list.items[i].deployment), "by",
+				  json_cstr(list.items[i].who), "at", (json_int_t)list.items[i].created_ms,
+				  "variables", (json_int_t)list.items[i].entry_count, "files",
+				  list.items[i].file_count < 0
+					  ? json_null()
+					  : json_integer((json_int_t)list.items[i].file_count)));
 	*out = json_pack("{s:s, s:o}", "environment", environment->name, "versions", rows);
 	return 0;
 }

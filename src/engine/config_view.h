@@ -17,12 +17,14 @@ struct compare_options {
 int config_compare(struct engine *engine, const char *const *environments, size_t count,
 		   const struct compare_options *options, json_t **out, struct err *err) CHECKED;
 /* One environment now against a version it ran with (`version`: digest, deployment, or
- * NULL for the newest). */
+ * NULL for the newest). `files`: which config files are new, gone or changed (in content,
+ * permissions or owner); null where the version does not say. */
 int config_compare_version(struct engine *engine, const char *environment, const char *version, bool all,
 			   json_t **out, struct err *err) CHECKED;
-/* The rows in which a configuration differs from the version that was deployed last, as
- * this machine knows it; an empty list when it knows none. A new reference. */
-json_t *config_changes(struct engine *engine, const struct configuration *configuration);
+/* Puts into `out` what differs from the version that was deployed last, as this machine
+ * knows it: `config_changes`, the rows of variables, empty when it knows none, and
+ * `file_changes`, as `files` above. Wipes what was rendered until now. */
+void config_changes(struct engine *engine, struct configuration *configuration, json_t *out);
 
 /* Versions an environment ran with, newest first, as this machine knows them. */
 int config_history(struct engine *engine, const char *environment, size_t limit, json_t **out,

@@ -1,7 +1,6 @@
 #include "engine/configuration.h"
 
 #include "base/fd.h"
-#include "seal/key_file.h"
 #include "secret/provider.h"
 
 #include <fcntl.h>
@@ -395,14 +394,6 @@ void configuration_warn_earlier(struct configuration *configuration)
 	}
 }
 
-void configuration_name(struct configuration *configuration, struct slice key)
-{
-	struct digest digest;
-
-	config_digest(configuration->sets, configuration->set_count, key, &digest);
-	digest_to_hex(&digest, configuration->digest_hex);
-}
-
 /* --- files ----------------------------------------------------------------------------------- */
 
 /* A buffer that is wiped at the end; its address changes when another is added. */
@@ -594,6 +585,60 @@ int configuration_render(struct configuration *configuration, size_t server, con
 	return 0;
 }
 
+static int compare_paths(const void *a, const void *b)
+{
+	const struct config_set_file *left = a, *right = b;
+	int order = (int)left->pattern - (int)right->pattern;
+
+	return order ? order : strcmp(left->path, right->path);
+}
+
+int configuration_files(struct configuration *configuration, size_t server,
+			struct config_set_file **files_out, size_t *count_out, struct err *err)
+{
+	const struct environment *environment = configuration->environment;
+	struct rendered_file *rendered;
+	size_t count;
+
+	if (configuration_render(configuration, server, NULL, &rendered, &count, err))
+		return -1;
+	struct config_set_file *files = ARENA_NEW_ARRAY(
+		&configuration->engine->arena, count + environment->files.count, struct config_set_file);
+	for (size_t i = 0; i < count; i++)
+		files[i] = (struct config_set_file){
+			.path = rendered[i].path,
+			.mode = rendered[i].mode,
+			.owner = rendered[i].owner,
+			.group = rendered[i].group,
+			.content = rendered[i].content,
+		};
+	for (size_t i = 0; i < environment->files.count; i++) {
+		const struct config_file *file = &environment->files.items[i];
+		if (file->kind == FILE_SUBSTITUTE &&
+		    is_for(environment, file, &environment->servers.items[server]))
+			files[count++] = (struct config_set_file){
+				.path = file->from,
+				.pattern = true,
+				.mode = file->mode,
+				.owner = file->owner,
+				.group = file->group,
+			};
+	}
+	if (count)
+		qsort(files, count, sizeof(*files), compare_paths);
+	*files_out = files;
+	*count_out = count;
+	return 0;
+}
+
+void configuration_wipe_files(struct configuration *configuration)
+{
+	struct configuration_reading *reading = configuration->reading;
+
+	while (reading->file_count)
+		buf_wipe_free(&reading->files[--reading->file_count]);
+}
+
 /* --- variables ----------------------------------------------------------------------------------- */
 
 void configuration_variables(const struct configuration *configuration, size_t server, struct variables *out)
@@ -623,96 +668,4 @@ bool configuration_uniform(const struct configuration *configuration)
 		if (configuration->candidates[i].level >= LEVEL_GROUP)
 			return false;
 	return true;
-}
-
-/* --- history -------------------------------------------------------------------------------------- */
-
-int configuration_history_keys(struct engine *engine, struct safe *safe, struct history_keys *out,
-			       struct err *err)
-{
-	if (key_file_machine(engine->home.path, safe, &out->seal, err))
-		return -1;
-	seal_key_derive(safe, &out->seal, "fingerprints of configuration", &out->fingerprint);
-	return 0;
-}
-
-static struct seal_context context_of(const char *project, const char *environment, const char *name)
-{
-	return (struct seal_context){.project = project, .environment = environment, .name = name};
-}
-
-int configuration_entries(const struct configuration *configuration, struct config_entry **entries_out,
-			  size_t *count_out, struct err *err)
-{
-	struct engine *engine = configuration->engine;
-	struct config_entry *entries =
-		ARENA_NEW_ARRAY(&engine->arena, configuration->candidate_count, struct config_entry);
-	AUTO(safe_close) struct safe *safe = safe_open();
-	struct history_keys keys;
-	size_t count = 0;
-
-	if (configuration_history_keys(engine, safe, &keys, err))
-		return -1;
-	for (size_t i = 0; i < configuration->candidate_count; i++) {
-		const struct candidate *candidate = &configuration->candidates[i];
-		/* Only the strongest of each scope: the rest was never used. */
-		if (i > 0 && strcmp(candidate[-1].name, candidate->name) == 0 &&
-		    candidate->level < LEVEL_GROUP && candidate[-1].level < LEVEL_GROUP)
-			continue;
-		const struct config_value value = {.name = candidate->name, .value = candidate->value};
-		struct digest fingerprint;
-		char hex[DIGEST_HEX_LEN + 1];
-		config_fingerprint(&value, secret_reveal(keys.fingerprint), &fingerprint);
-		digest_to_hex(&fingerprint, hex);
-		struct slice text = secret_reveal(candidate->value);
-		AUTO(buf_free) struct buf sealed = BUF_INIT(SEALED_MAX);
-		if (candidate->secret && !candidate->version) {
-			const struct seal_context context = context_of(
-				engine->project->name, configuration->environment->name, candidate->name);
-			seal_value(&keys.seal, &context, text, &sealed);
-		}
-		entries[count++] = (struct config_entry){
-			.name = candidate->name,
-			.scope = candidate->scope,
-			.level = value_level_name(candidate->level),
-			.place = candidate->place,
-			.version = candidate->version,
-			.fingerprint = arena_strdup(&engine->arena, hex),
-			.text = candidate->secret ? NULL : arena_str(&engine->arena, text),
-			.sealed = sealed.len ? arena_str(&engine->arena, buf_slice(&sealed)) : NULL,
-			.secret = candidate->secret,
-		};
-	}
-	*entries_out = entries;
-	*count_out = count;
-	return 0;
-}
-
-enum { MASKED_VERSIONS = 50 };
-
-void configuration_mask_earlier(struct engine *engine, const struct environment *environment)
-{
-	AUTO(safe_close) struct safe *safe = safe_open();
-	struct history_keys keys;
-	struct config_version_list versions;
-	struct err err = ERR_INIT;
-
-	if (config_version_list(engine->home.db, &engine->arena, engine->project->name, environment->name,
-				MASKED_VERSIONS, &versions, &err) ||
-	    versions.count == 0 || configuration_history_keys(engine, safe, &keys, &err))
-		return;
-	for (size_t v = 0; v < versions.count; v++) {
-		struct config_entry_list entries;
-		if (config_entry_list(engine->home.db, &engine->arena, &versions.items[v], &entries, &err))
-			return;
-		for (size_t i = 0; i < entries.count; i++) {
-			const struct config_entry *entry = &entries.items[i];
-			const struct seal_context context =
-				context_of(engine->project->name, environment->name, entry->name);
-			struct secret value;
-			if (entry->sealed &&
-			    seal_open(&keys.seal, &context, slice_of(entry->sealed), safe, &value, &err) == 0)
-				event_mask(&engine->events, value);
-		}
-	}
 }

@@ -20,7 +20,8 @@ struct configuration {
 	size_t set_count;
 	struct config_set whole; /* of no particular group or server */
 	struct contract_problems problems;
-	char digest_hex[DIGEST_HEX_LEN + 1];
+	char digest_hex[DIGEST_HEX_LEN + 1];   /* names all of it; set by configuration_name */
+	const char **own_hex;		       /* one a server: what that one gets */
 	struct safe *pinned;		       /* values of an earlier version; NULL */
 	struct configuration_reading *reading; /* the sources, and what they gave */
 };
@@ -52,13 +53,20 @@ int configuration_check(struct configuration *configuration, struct err *err) CH
 /* Tells of values that are of an earlier version than those deployed last from here: a
  * line of a sealed file that somebody put back opens like any other. */
 void configuration_warn_earlier(struct configuration *configuration);
-/* Names it under the environment's own key, which its servers keep. */
-void configuration_name(struct configuration *configuration, struct slice key);
+/* Names it under the environment's own key, which its servers keep: variables and config
+ * files, for which the files are rendered. ERR_USER where one cannot be. */
+int configuration_name(struct configuration *configuration, struct slice key, struct err *err) CHECKED;
 
 /* The files of one server, rendered from files beside lockstep.yml and from `release`
  * (NULL: none has to be looked into). They live as long as the configuration. */
 int configuration_render(struct configuration *configuration, size_t server, const struct digest *release,
 			 struct rendered_file **files_out, size_t *count_out, struct err *err) CHECKED;
+/* What one server gets besides its variables, files of the release into which only values are
+ * put by their pattern; sorted. The content is good until configuration_wipe_files. */
+int configuration_files(struct configuration *configuration, size_t server,
+			struct config_set_file **files_out, size_t *count_out, struct err *err) CHECKED;
+/* Wipes all that was rendered until now. */
+void configuration_wipe_files(struct configuration *configuration);
 /* For the commands of one server: NAME=VALUE of those that are no secrets, and the secrets. */
 struct variables {
 	struct text_list plain;
@@ -73,6 +81,10 @@ bool configuration_uniform(const struct configuration *configuration);
  * copies of secrets whose provider keeps no versions. */
 int configuration_entries(const struct configuration *configuration, struct config_entry **entries_out,
 			  size_t *count_out, struct err *err) CHECKED;
+/* And of its config files, one row a path: HMACs under `key`, over all servers. ERR_USER
+ * where one cannot be rendered. Wipes what was rendered until now. */
+int configuration_kept_files(struct configuration *configuration, struct slice key,
+			     struct config_kept_file_list *out, struct err *err) CHECKED;
 /* Keys of this machine for its history. */
 struct history_keys {
 	struct seal_key seal;

@@ -228,18 +228,24 @@ static int finish_configuration(struct job *job, struct err *err)
 	return 0;
 }
 
+static int name_configuration(struct job *job, struct err *err)
+{
+	choose_config_key(job);
+	if (configuration_name(&job->configuration, slice_of(job->config_key), err))
+		return -1;
+	job->plan.configuration = &job->configuration;
+	job->plan.config_key = job->config_key;
+	memcpy(job->plan.config_hex, job->configuration.digest_hex, sizeof(job->plan.config_hex));
+	return 0;
+}
+
 /* Judged before anything is sent; named as the servers name it. */
 static int check_configuration(struct job *job, struct err *err)
 {
 	if (configuration_check(&job->configuration, err))
 		return -1;
 	configuration_warn_earlier(&job->configuration);
-	choose_config_key(job);
-	configuration_name(&job->configuration, slice_of(job->config_key));
-	job->plan.configuration = &job->configuration;
-	job->plan.config_key = job->config_key;
-	memcpy(job->plan.config_hex, job->configuration.digest_hex, sizeof(job->plan.config_hex));
-	return 0;
+	return name_configuration(job, err);
 }
 
 /* --- what is deployed ----------------------------------------------------------------- */
@@ -440,7 +446,13 @@ static int refuse_alone(struct job *job, size_t server, const char *what, struct
 			     "--ref REF`", job->environment->name);
 }
 
-static int choose_config_way_back(struct job *job, const char **from, const char **config_from, struct err *err)
+/* The kept activations a rollback takes from, one a server; NULL: none. */
+struct way {
+	const char **from, **config_from;
+	const char **own_config; /* as the activation says whose configuration it is */
+};
+
+static int choose_config_way_back(struct job *job, struct way *way, struct err *err)
 {
 	if (artifact_of_fleet(job->engine, job->environment, job->fleet, &job->artifact, err))
 		return -1;
@@ -460,14 +472,15 @@ static int choose_config_way_back(struct job *job, const char **from, const char
 					     "`lockstep deploy %s --config-only`",
 					job->environment->name);
 		}
-		from[i] = state_live(state)->name;
-		config_from[i] = found->name;
+		way->from[i] = state_live(state)->name;
+		way->config_from[i] = found->name;
+		way->own_config[i] = found->own_config;
 		snprintf(job->plan.config_hex, sizeof(job->plan.config_hex), "%s", found->config);
 	}
 	return 0;
 }
 
-static int choose_way_back(struct job *job, const char **from, struct err *err)
+static int choose_way_back(struct job *job, struct way *way, struct err *err)
 {
 	const struct server_activation *first = NULL;
 
@@ -493,7 +506,8 @@ static int choose_way_back(struct job *job, const char **from, struct err *err)
 		}
 		if (!first)
 			first = found;
-		from[i] = found->name;
+		way->from[i] = found->name;
+		way->own_config[i] = found->own_config;
 	}
 	snprintf(job->plan.config_hex, sizeof(job->plan.config_hex), "%s", first->config);
 	job->artifact = (struct artifact){
@@ -513,20 +527,16 @@ static int choose_way_back(struct job *job, const char **from, struct err *err)
 	return 0;
 }
 
-/* The kept activations a rollback takes from, one a server; NULL: none. */
-struct way {
-	const char **from, **config_from;
-};
-
 static int choose_kept(struct job *job, struct way *way, struct err *err)
 {
 	struct arena *arena = &job->engine->arena;
 
 	way->from = ARENA_NEW_ARRAY(arena, fleet_count(job->fleet), const char *);
+	way->own_config = ARENA_NEW_ARRAY(arena, fleet_count(job->fleet), const char *);
 	if (!job->request->config_back)
-		return choose_way_back(job, way->from, err);
+		return choose_way_back(job, way, err);
 	way->config_from = ARENA_NEW_ARRAY(arena, fleet_count(job->fleet), const char *);
-	return choose_config_way_back(job, way->from, way->config_from, err);
+	return choose_config_way_back(job, way, err);
 }
 
 /* Secrets that say `on_rollback: latest` do not go back: then the files are rendered
@@ -539,12 +549,7 @@ static int keep_latest(struct job *job, struct err *err)
 		return job->configuration.sets ? -1 : 0;
 	if (!needed)
 		return 0;
-	choose_config_key(job);
-	configuration_name(&job->configuration, slice_of(job->config_key));
-	job->plan.configuration = &job->configuration;
-	job->plan.config_key = job->config_key;
-	memcpy(job->plan.config_hex, job->configuration.digest_hex, sizeof(job->plan.config_hex));
-	return 0;
+	return name_configuration(job, err);
 }
 
 /* --- the plan ---------------------------------------------------------------------------- */
@@ -559,6 +564,8 @@ static int make_plan(struct job *job, const struct way *way, struct err *err)
 	for (size_t i = 0; way->from && i < job->plan.server_count; i++) {
 		job->plan.servers[i].from = way->from[i];
 		job->plan.servers[i].config_from = way->config_from ? way->config_from[i] : NULL;
+		if (!job->plan.configuration)
+			job->plan.servers[i].own_config = way->own_config[i];
 	}
 	tell_edits(job->engine, job->environment, job->fleet);
 	return 0;
@@ -595,7 +602,11 @@ static json_t *result_json(struct job *job)
 	}
 	json_object_set_new(out, "results", servers);
 	if (job->plan.configuration && job->request->dry_run)
-		json_object_set_new(out, "config_changes", config_changes(job->engine, job->plan.configuration));
+		config_changes(job->engine, job->plan.configuration, out);
+	json_object_set_new(out, "next_time",
+			    job->plan.current && job->request->kind != DEPLOYMENT_ROLLBACK
+				    ? impact_of_delivery(job->engine, job->environment)
+				    : json_null());
 	json_object_set_new(out, "templates", job->templates ? json_incref(job->templates) : json_array());
 	return out;
 }

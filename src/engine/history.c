@@ -174,33 +174,54 @@ void history_seen(struct engine *engine, const struct environment *environment, 
 	}
 }
 
-/* A rollback brings an earlier version: its entries are those of that time. */
-static int entries_of(struct engine *engine, const struct plan *plan, struct config_entry **entries, size_t *count,
-		      struct err *err)
+/* What a version consists of. */
+struct contents {
+	struct config_entry_list entries;
+	struct config_kept_file_list files;
+	bool files_known;
+};
+
+static int contents_of_now(struct engine *engine, struct configuration *configuration, struct contents *out,
+			   struct err *err)
+{
+	AUTO(safe_close) struct safe *safe = safe_open();
+	struct history_keys keys;
+
+	out->files_known = true;
+	return configuration_history_keys(engine, safe, &keys, err) ||
+			       configuration_entries(configuration, &out->entries.items, &out->entries.count,
+						     err) ||
+			       configuration_kept_files(configuration, secret_reveal(keys.fingerprint),
+							&out->files, err)
+		       ? -1
+		       : 0;
+}
+
+/* A rollback brings an earlier version: what it consists of is that of then. */
+static int contents_of(struct engine *engine, const struct plan *plan, struct contents *out, struct err *err)
 {
 	struct config_version version;
-	struct config_entry_list list;
 	bool found;
 
+	*out = (struct contents){0};
 	if (plan->configuration)
-		return configuration_entries(plan->configuration, entries, count, err);
-	*entries = NULL;
-	*count = 0;
+		return contents_of_now(engine, plan->configuration, out, err);
 	if (config_version_find(engine->home.db, &engine->arena, engine->project->name, plan->environment->name,
 				plan->config_hex, &found, &version, err))
 		return -1;
 	if (!found)
 		return 0;
-	if (config_entry_list(engine->home.db, &engine->arena, &version, &list, err))
-		return -1;
-	*entries = list.items;
-	*count = list.count;
-	return 0;
+	out->files_known = version.file_count >= 0;
+	return config_entry_list(engine->home.db, &engine->arena, &version, &out->entries, err) ||
+			       config_kept_file_list(engine->home.db, &engine->arena, &version, &out->files,
+						     err)
+		       ? -1
+		       : 0;
 }
 
 void history_configuration(struct engine *engine, const struct plan *plan)
 {
-	const struct config_version version = {
+	struct config_version version = {
 		.project = engine->project->name,
 		.environment = plan->environment->name,
 		.digest = plan->config_hex,
@@ -208,14 +229,15 @@ void history_configuration(struct engine *engine, const struct plan *plan)
 		.who = engine->who,
 		.created_ms = clock_wall_ms(),
 	};
-	struct config_entry *entries;
+	struct contents contents;
 	struct err err = ERR_INIT;
-	size_t count;
 	bool added;
 
 	if (strlen(plan->config_hex) != DIGEST_HEX_LEN)
 		return;
-	if (entries_of(engine, plan, &entries, &count, &err) ||
-	    config_version_put(engine->home.db, &version, entries, count, &added, &err))
+	int result = contents_of(engine, plan, &contents, &err);
+	version.file_count = contents.files_known ? (int64_t)contents.files.count : -1;
+	if (result ||
+	    config_version_put(engine->home.db, &version, &contents.entries, &contents.files, &added, &err))
 		event_note(&engine->events, "warn", "this machine's history of configuration was not written: %s", err.text);
 }

@@ -114,7 +114,28 @@ static void add_key(json_t *keys, const char *key, const json_t *then, const jso
 						      json_cstr(to)));
 }
 
-/* The keys that differ; with an address, those this template has or had a say in. */
+/* How a release gets to a server, not what is there then. (Hooks of the build made it.) */
+static bool says_how(const char *key)
+{
+	static const char *const hows[] = {"hooks", "reload", "health", "keep"};
+	struct slice first = slice_of(key);
+
+	first = slice_cut(&first, '.');
+	if (strcmp(key, "hooks.before_build") == 0 || strcmp(key, "hooks.after_build") == 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(hows); i++)
+		if (slice_is(first, hows[i]))
+			return true;
+	return false;
+}
+
+static bool matters(const char *key, const json_t *then, const json_t *now, const char *address)
+{
+	return address ? is_from(now, address) || is_from(then, address) : says_how(key);
+}
+
+/* The keys that differ: those this template has or had a say in; without an address, those
+ * that say how something is delivered. */
 static json_t *differing_keys(const json_t *then, const json_t *now, const char *address)
 {
 	json_t *keys = json_array();
@@ -124,11 +145,11 @@ static json_t *differing_keys(const json_t *then, const json_t *now, const char 
 	json_object_foreach((json_t *)(uintptr_t)now, key, pair) {
 		const json_t *old = json_object_get(then, key);
 		if ((!old || !json_equal(json_array_get(old, 0), json_array_get(pair, 0))) &&
-		    (is_from(pair, address) || is_from(old, address)))
+		    matters(key, old, pair, address))
 			add_key(keys, key, old, pair);
 	}
 	json_object_foreach((json_t *)(uintptr_t)then, key, pair)
-		if (!json_object_get(now, key) && is_from(pair, address))
+		if (!json_object_get(now, key) && matters(key, pair, NULL, address))
 			add_key(keys, key, pair, NULL);
 	return keys;
 }
@@ -255,6 +276,26 @@ json_t *impact_of_project(struct engine *engine)
 				compare_template(engine, &rows, address, out);
 		}
 	return out;
+}
+
+json_t *impact_of_delivery(struct engine *engine, const struct environment *environment)
+{
+	AUTO(buf_free) struct buf text = BUF_INIT(TEXT_MAX_BYTES);
+	struct delivered_list rows;
+	struct err unknown = ERR_INIT;
+	json_t *keys = NULL;
+
+	if (delivered_list(engine->home.db, &engine->arena, engine->project->name, &rows, &unknown))
+		return json_null();
+	for (size_t i = 0; i < rows.count && !keys; i++)
+		if (strcmp(rows.items[i].environment, environment->name) == 0)
+			keys = keys_of(&engine->arena, engine->project, environment, &rows.items[i], NULL);
+	if (json_array_size(keys) == 0) {
+		json_decref(keys);
+		return json_null();
+	}
+	put_keys(&text, keys);
+	return json_pack("{s:o, s:o}", "keys", keys, "text", json_text(buf_slice(&text)));
 }
 
 /* ---- all projects ---- */

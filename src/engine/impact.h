@@ -13,6 +13,11 @@ void impact_record(struct engine *engine, const struct environment *environment,
  * [{key, from, to}]}], text}]. Empty when nothing differs or nothing is known. */
 json_t *impact_of_project(struct engine *engine);
 
+/* What says how an environment is delivered (hooks, reload, health, keep) and is another than
+ * at the last deployment from this machine: {keys: as above, text}, which the next one goes
+ * by. Null when nothing is, or nothing is known. */
+json_t *impact_of_delivery(struct engine *engine, const struct environment *environment);
+
 /* Every use of a template that this machine knows of, whichever project: `template` as
  * `extends` would name it; a path is relative to the current folder; git+URL//PATH@COMMIT
  * asks for another commit than is written. */

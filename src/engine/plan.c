@@ -159,6 +159,21 @@ static bool has_shape(const struct server_activation *activation, const struct p
 	return !*activation->shape || strcmp(activation->shape, plan->shape_hex) == 0;
 }
 
+/* What an earlier lockstep put there does not say what of the configuration it is. */
+static bool has_config(const struct plan_server *server)
+{
+	return *server->own_config && strcmp(server->live->own_config, server->own_config) == 0;
+}
+
+/* Each has what it gets, but by the names of different sets: `status` calls that mixed. */
+static bool are_of_one_config(const struct plan *plan)
+{
+	for (size_t i = 1; i < plan->server_count; i++)
+		if (strcmp(plan->servers[i].live->config, plan->servers[0].live->config) != 0)
+			return false;
+	return true;
+}
+
 /* Everything that, if it were different, would make this another deployment. */
 static void name_plan(struct engine *engine, struct plan *plan)
 {
@@ -182,7 +197,8 @@ static void name_plan(struct engine *engine, struct plan *plan)
 				   hook->group ? hook->group : "-", hook->as ? hook->as : "-", hook->run);
 		}
 	for (size_t i = 0; i < plan->server_count; i++) {
-		buf_printf(&text, "server %s expect %s from %s %s\n", plan->servers[i].key,
+		buf_printf(&text, "server %s config %s expect %s from %s %s\n", plan->servers[i].key,
+			   *plan->servers[i].own_config ? plan->servers[i].own_config : "-",
 			   *plan->servers[i].expect ? plan->servers[i].expect : "-",
 			   plan->servers[i].from ? plan->servers[i].from : "-",
 			   plan->servers[i].config_from ? plan->servers[i].config_from : "-");
@@ -256,11 +272,11 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 		server->key = server_key(arena, server->server);
 		server->expect = looked ? looked : state->hello.live;
 		server->live = state_activation(state, server->expect);
+		server->own_config = plan->configuration ? plan->configuration->own_hex[i] : "";
 		server->shape_same = server->live && has_shape(server->live, plan);
 		server->current = server->live && digest_equal(&server->live->release, &artifact->release) &&
-				  strcmp(server->live->config, plan->config_hex) == 0 && server->shape_same &&
+				  has_config(server) && server->shape_same &&
 				  activation_is_good(server->live) && server->edit_count == 0 && !plan->again;
-		server->config_same = server->live && strcmp(server->live->config, plan->config_hex) == 0;
 		/* What asks for a verification is not satisfied by one that never happened. */
 		if (server->current && environment->delivery.health.kind != HEALTH_UNSET &&
 		    strcmp(server->live->verdict, "verified") != 0)
@@ -269,11 +285,12 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 		if (!state_is_ours(state, engine->project->name, environment->name))
 			server->current = false;
 		plan->current = plan->current && server->current;
-		config_only = config_only && !server->current && can_only_configure(server, plan);
+		config_only = config_only && can_only_configure(server, plan);
 		plan->foreign = plan->foreign || state->hello.foreign;
 	}
+	plan->current = plan->current && are_of_one_config(plan);
 	/* The release is live everywhere: only its configuration is made anew. */
-	if (config_only && plan->server_count)
+	if (config_only && !plan->current && plan->server_count)
 		plan->kind = DEPLOYMENT_CONFIG;
 	for (size_t i = 0; i < plan->server_count && plan->kind == DEPLOYMENT_CONFIG; i++)
 		plan->servers[i].from = plan->servers[i].expect;
@@ -413,6 +430,16 @@ static json_t *edits_json(const struct plan_server *server)
 	return list;
 }
 
+/* same | changed | unknown: beside what is live; NULL where nothing is. */
+static const char *config_state(const struct plan_server *server)
+{
+	if (!server->live)
+		return NULL;
+	if (!*server->own_config || !*server->live->own_config)
+		return "unknown";
+	return has_config(server) ? "same" : "changed";
+}
+
 static json_t *servers_json(const struct plan *plan)
 {
 	json_t *list = json_array();
@@ -431,6 +458,7 @@ static json_t *servers_json(const struct plan *plan)
 						      json_string(plan->environment->delivery.reload.items[r].text));
 		json_object_set_new(row, "activation", json_string(server->expect));
 		json_object_set_new(row, "shape_same", json_boolean(server->shape_same));
+		json_object_set_new(row, "config", json_cstr(config_state(server)));
 		json_object_set_new(row, "group", json_cstr(server->server->group));
 		json_object_set_new(row, "reload", reloads);
 		if (server->from)

@@ -19,7 +19,8 @@ struct plan_server {
 	const struct server_edit *edits;  /* hand edits in the live activation */
 	size_t edits_kept;
 	uint64_t edit_count;
-	bool config_same, shape_same;
+	const char *own_config; /* digest of what this server gets of the configuration; "": unknown */
+	bool shape_same;
 	bool current;                     /* has release and config live and good already */
 	uint64_t files_changed, bytes_changed; /* against what is live; everything when nothing is */
 };
@@ -39,7 +40,7 @@ struct plan {
 	struct artifact artifact;
 	struct configuration *configuration; /* NULL: that of kept activations */
 	const char *config_key;              /* 64 hex digits; a secret */
-	char config_hex[DIGEST_HEX_LEN + 1];
+	char config_hex[DIGEST_HEX_LEN + 1]; /* of the environment, all servers together */
 	struct plan_server *servers;
 	size_t server_count;
 	struct gate_verdicts gates;       /* count 0 for a rollback */

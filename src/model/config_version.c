@@ -6,7 +6,8 @@ enum { DIGEST_PART_MIN = 6, ENTRY_TEXT_MAX = 512 << 10 };
 
 #define COLUMNS                                                                                              \
 	"number, project, environment, config_digest, deployment_id, who, created_ms,"                       \
-	" (select count(*) from config_entry where version_number = number) as entry_count"
+	" (select count(*) from config_entry where version_number = number) as entry_count,"                 \
+	" coalesce(file_count, -1) as file_count"
 
 static int newest_digest(struct db *db, struct arena *arena, const struct config_version *version,
 			 const char **digest_out, struct err *err)
@@ -37,13 +38,14 @@ static int put_version(struct db *db, const struct config_version *version, int6
 	if (db_query_bound(
 		    db, &stmt,
 		    "insert into config_version (project, environment, config_digest, deployment_id, who, "
-		    "created_ms)"
-		    " values (:project, :environment, :digest, :deployment, :who, :created_ms) returning "
-		    "number",
+		    "created_ms, file_count)"
+		    " values (:project, :environment, :digest, :deployment, :who, :created_ms, "
+		    "nullif(:file_count, -1)) returning number",
 		    DB_BINDS(DB_STR(":project", version->project),
 			     DB_STR(":environment", version->environment), DB_STR(":digest", version->digest),
 			     DB_STR(":deployment", version->deployment), CLEAN(&arena, ":who", version->who),
-			     DB_INT(":created_ms", version->created_ms)),
+			     DB_INT(":created_ms", version->created_ms),
+			     DB_INT(":file_count", version->file_count)),
 		    err))
 		return -1;
 	int got = db_step(stmt, err);
@@ -85,8 +87,32 @@ static int put_entries(struct db *db, int64_t number, const struct config_entry 
 	return 0;
 }
 
+static int put_files(struct db *db, int64_t number, const struct config_kept_file_list *files,
+		     struct err *err)
+{
+	AUTO(db_finish) struct db_stmt *stmt = NULL;
+
+	if (db_query(db, &stmt,
+		     "insert into config_file (version_number, path, fingerprint) values (:number, :path, "
+		     ":fingerprint)",
+		     err))
+		return -1;
+	for (size_t i = 0; i < files->count; i++) {
+		AUTO(arena_free) struct arena arena = ARENA_INIT;
+		db_reset(stmt);
+		db_bind_all(stmt, DB_BINDS(DB_INT(":number", number),
+					   DB_STR(":path",
+						  model_clean(&arena, files->items[i].path, ENTRY_TEXT_MAX)),
+					   DB_STR(":fingerprint", files->items[i].fingerprint)));
+		if (db_step(stmt, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int config_version_put(struct db *db, const struct config_version *version,
-		       const struct config_entry *entries, size_t count, bool *added_out, struct err *err)
+		       const struct config_entry_list *entries, const struct config_kept_file_list *files,
+		       bool *added_out, struct err *err)
 {
 	AUTO(arena_free) struct arena arena = ARENA_INIT;
 	AUTO(db_end) struct db_transaction transaction = DB_TRANSACTION_INIT;
@@ -94,12 +120,14 @@ int config_version_put(struct db *db, const struct config_version *version,
 	int64_t number = 0;
 
 	*added_out = false;
+	ASSERT(version->file_count == -1 || version->file_count == (int64_t)files->count);
 	if (db_begin(db, &transaction, err) || newest_digest(db, &arena, version, &newest, err))
 		return -1;
 	if (newest && strcmp(newest, version->digest) == 0)
 		return 0;
-	if (put_version(db, version, &number, err) || put_entries(db, number, entries, count, err) ||
-	    db_commit(&transaction, err))
+	if (put_version(db, version, &number, err) ||
+	    put_entries(db, number, entries->items, entries->count, err) ||
+	    (version->file_count >= 0 && put_files(db, number, files, err)) || db_commit(&transaction, err))
 		return -1;
 	*added_out = true;
 	return 0;
@@ -116,6 +144,7 @@ static void read_version(struct db_stmt *stmt, struct arena *arena, struct confi
 		.who = db_column_text(stmt, "who", arena),
 		.created_ms = db_column_int(stmt, "created_ms"),
 		.entry_count = db_column_int(stmt, "entry_count"),
+		.file_count = db_column_int(stmt, "file_count"),
 	};
 }
 
@@ -192,6 +221,28 @@ int config_entry_list(struct db *db, struct arena *arena, const struct config_ve
 			.text = db_column_text(stmt, "text_value", arena),
 			.sealed = db_column_text(stmt, "sealed", arena),
 			.secret = db_column_int(stmt, "secret") != 0,
+		};
+	}
+	return got;
+}
+
+int config_kept_file_list(struct db *db, struct arena *arena, const struct config_version *version,
+			  struct config_kept_file_list *out, struct err *err)
+{
+	AUTO(db_finish) struct db_stmt *stmt = NULL;
+	int got;
+
+	*out = (struct config_kept_file_list){0};
+	if (db_query_bound(
+		    db, &stmt,
+		    "select path, fingerprint from config_file where version_number = :number order by path",
+		    DB_BINDS(DB_INT(":number", version->number)), err))
+		return -1;
+	while ((got = db_step(stmt, err)) > 0) {
+		struct config_kept_file *row = model_grow(arena, &out->items, &out->count, sizeof(*row));
+		*row = (struct config_kept_file){
+			.path = db_column_text(stmt, "path", arena),
+			.fingerprint = db_column_text(stmt, "fingerprint", arena),
 		};
 	}
 	return got;

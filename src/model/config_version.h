@@ -23,6 +23,17 @@ struct config_entry_list {
 	size_t count;
 };
 
+/* A config file, or a pattern of files a value is put into. */
+struct config_kept_file {
+	const char *path;	 /* required */
+	const char *fingerprint; /* 64 hex, of content, permissions and owner; required */
+};
+
+struct config_kept_file_list {
+	struct config_kept_file *items;
+	size_t count;
+};
+
 struct config_version {
 	int64_t number;		 /* given by config_version_put */
 	const char *project;	 /* required */
@@ -32,6 +43,7 @@ struct config_version {
 	const char *who;
 	int64_t created_ms; /* required */
 	int64_t entry_count;
+	int64_t file_count; /* -1: an earlier lockstep did not write down which */
 };
 
 struct config_version_list {
@@ -39,11 +51,11 @@ struct config_version_list {
 	size_t count;
 };
 
-/* Appends a version with its entries, unless the newest has this digest already
- * (*added_out false then). */
+/* Appends a version with its entries and, unless its file_count is -1, its files, no path
+ * twice; not where the newest has this digest already (*added_out false then). */
 int config_version_put(struct db *db, const struct config_version *version,
-		       const struct config_entry *entries, size_t count, bool *added_out,
-		       struct err *err) CHECKED;
+		       const struct config_entry_list *entries, const struct config_kept_file_list *files,
+		       bool *added_out, struct err *err) CHECKED;
 /* Newest first, at most `limit` (0: 50). */
 int config_version_list(struct db *db, struct arena *arena, const char *project, const char *environment,
 			size_t limit, struct config_version_list *out, struct err *err) CHECKED;
@@ -55,6 +67,9 @@ int config_version_find(struct db *db, struct arena *arena, const char *project,
 /* In order of name and scope. */
 int config_entry_list(struct db *db, struct arena *arena, const struct config_version *version,
 		      struct config_entry_list *out, struct err *err) CHECKED;
+/* By path; none of a version whose file_count is not known. */
+int config_kept_file_list(struct db *db, struct arena *arena, const struct config_version *version,
+			  struct config_kept_file_list *out, struct err *err) CHECKED;
 /* Removes the sealed copies of a variable (NULL: all) of an environment (NULL: all of
  * the project); how many in *count_out. */
 int config_version_purge(struct db *db, const char *project, const char *environment, const char *name,

@@ -230,6 +230,14 @@ const struct db_migration model_migrations[] = {
 	 " who text,"
 	 " created_ms integer not null) strict;"
 	 "create index parity_allow_project on parity_allow (project, number);"},
+
+	{9, "config files an environment ran with",
+	 "alter table config_version add column file_count integer;"
+	 "create table config_file ("
+	 " version_number integer not null references config_version (number) on delete cascade,"
+	 " path text not null,"
+	 " fingerprint text not null check (length(fingerprint) = 64),"
+	 " primary key (version_number, path)) strict;"},
 };
 
 const size_t model_migrations_count = ARRAY_LEN(model_migrations);

@@ -161,6 +161,7 @@ static int activation_take(struct link *link, const struct record *record, struc
 	activation->number = record_get_u64(record, "number", 0);
 	activation->name = link_text(link, record, "name");
 	activation->config = link_text(link, record, "config");
+	activation->own_config = link_text(link, record, "own_config");
 	activation->deployment = link_text(link, record, "deployment");
 	activation->commit = link_text(link, record, "commit");
 	activation->subject = link_text(link, record, "subject");
@@ -227,6 +228,7 @@ void link_note_prepared(struct link *link)
 					     .release = link->release,
 					     .deployment = link->deployment,
 					     .config = "",
+					     .own_config = "",
 					     .commit = "",
 					     .subject = "",
 					     .by = "",

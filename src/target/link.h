@@ -48,7 +48,9 @@ struct server_activation {
 	const char *name;
 	struct digest release;
 	char release_hex[DIGEST_HEX_LEN + 1]; /* "" when the server's journal does not know */
-	const char *config, *deployment, *commit, *subject, *by, *plan, *kind;
+	const char *config;		      /* the config set of the environment */
+	const char *own_config;		      /* what of it this server got; "" of an earlier lockstep */
+	const char *deployment, *commit, *subject, *by, *plan, *kind;
 	const char *shape; /* as its deployment asked for; "" of an earlier lockstep */
 	const char *verdict; /* prepared | activated | live | verified | failed | reverted */
 	const char *receipt; /* http | command | none; "" when not verified */
@@ -129,7 +131,8 @@ struct rendered_file {
 struct prepare_request {
 	const char *deployment, *plan, *kind; /* deploy | promote | rollback | hotfix | config */
 	struct digest release;
-	const char *config, *commit, *subject, *by, *reason;
+	const char *config, *own_config; /* as in struct server_activation */
+	const char *commit, *subject, *by, *reason;
 	int64_t commit_time; /* seconds */
 	const char *expect;  /* name of the live activation the plan saw; NULL or "": none */
 	const char *decision_place, *decision_server;

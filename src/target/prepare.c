@@ -142,6 +142,7 @@ static void request_put(struct link *link, struct buf *record, const struct prep
 		record_put_str(record, "base", hex);
 	}
 	record_put_opt(record, "config", request->config);
+	record_put_opt(record, "own_config", request->own_config);
 	record_put_opt(record, "commit", request->commit);
 	record_put_opt(record, "subject", request->subject);
 	record_put_opt(record, "by", request->by);

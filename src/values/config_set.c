@@ -2,6 +2,7 @@
 #include "values/config_set.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char *const level_names[] = {
 	[LEVEL_DEFAULT] = "default", [LEVEL_PROJECT] = "project", [LEVEL_ENVIRONMENT] = "environment",
@@ -96,15 +97,45 @@ static void hmac_end(struct hmac *hmac, struct digest *out)
 	explicit_bzero(hmac, sizeof(*hmac));
 }
 
+static void hmac_text(struct hmac *hmac, const char *text)
+{
+	digest_update(&hmac->inner, text, strlen(text) + 1);
+}
+
+static void hmac_bytes(struct hmac *hmac, struct slice bytes)
+{
+	char length[24];
+
+	snprintf(length, sizeof(length), "%zu", bytes.len);
+	hmac_text(hmac, length);
+	digest_update(&hmac->inner, bytes.ptr, bytes.len);
+}
+
+static void hmac_heading(struct hmac *hmac, const char *what, size_t count)
+{
+	char line[48];
+	int len = snprintf(line, sizeof(line), "%s %zu\n", what, count);
+
+	digest_update(&hmac->inner, line, (size_t)len);
+}
+
 static void hmac_value(struct hmac *hmac, const struct config_value *value)
 {
-	struct slice text = secret_reveal(value->value);
-	char length[24];
-	int digits = snprintf(length, sizeof(length), "%zu", text.len);
+	hmac_text(hmac, value->name);
+	hmac_bytes(hmac, secret_reveal(value->value));
+}
 
-	digest_update(&hmac->inner, value->name, strlen(value->name) + 1);
-	digest_update(&hmac->inner, length, (size_t)digits + 1);
-	digest_update(&hmac->inner, text.ptr, text.len);
+static void hmac_file(struct hmac *hmac, const struct config_set_file *file)
+{
+	char mode[16];
+
+	snprintf(mode, sizeof(mode), "%04o", file->mode);
+	hmac_text(hmac, file->pattern ? "files" : "file");
+	hmac_text(hmac, file->path);
+	hmac_text(hmac, mode);
+	hmac_text(hmac, file->owner ? file->owner : "");
+	hmac_text(hmac, file->group ? file->group : "");
+	hmac_bytes(hmac, file->content);
 }
 
 void config_fingerprint(const struct config_value *value, struct slice key, struct digest *out)
@@ -116,19 +147,83 @@ void config_fingerprint(const struct config_value *value, struct slice key, stru
 	hmac_end(&hmac, out);
 }
 
-void config_digest(const struct config_set *sets, size_t count, struct slice key, struct digest *out)
+void config_file_fingerprint(const struct config_set_file *file, struct slice key, struct digest *out)
 {
-	static const char header[] = "lockstep-config 2\n";
 	struct hmac hmac;
 
 	hmac_begin(&hmac, key);
-	digest_update(&hmac.inner, header, sizeof(header) - 1);
-	for (size_t s = 0; s < count; s++) {
-		char number[48];
-		int digits = snprintf(number, sizeof(number), "set %zu %zu\n", s, sets[s].count);
-		digest_update(&hmac.inner, number, (size_t)digits);
-		for (size_t i = 0; i < sets[s].count; i++)
-			hmac_value(&hmac, &sets[s].values[i]);
+	hmac_file(&hmac, file);
+	hmac_end(&hmac, out);
+}
+
+void config_set_digest(const struct config_set *set, const struct config_set_file *files, size_t file_count,
+		       struct slice key, struct digest *out)
+{
+	struct hmac hmac;
+
+	hmac_begin(&hmac, key);
+	hmac_heading(&hmac, "lockstep-config", 3);
+	hmac_heading(&hmac, "values", set->count);
+	for (size_t i = 0; i < set->count; i++)
+		hmac_value(&hmac, &set->values[i]);
+	hmac_heading(&hmac, "files", file_count);
+	for (size_t i = 0; i < file_count; i++)
+		hmac_file(&hmac, &files[i]);
+	hmac_end(&hmac, out);
+}
+
+/* --- an environment ------------------------------------------------------------------ */
+
+static int compare_groups(const struct config_share *a, const struct config_share *b)
+{
+	return strcmp(a->group ? a->group : "", b->group ? b->group : "");
+}
+
+static int compare_shares(const void *a, const void *b)
+{
+	const struct config_share *left = a, *right = b;
+	int order = compare_groups(left, right);
+
+	return order ? order : strcmp(left->server, right->server);
+}
+
+static bool all_equal(const struct config_share *shares, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		if (!digest_equal(&shares[i].digest, &shares[0].digest))
+			return false;
+	return true;
+}
+
+static void hmac_share(struct hmac *hmac, const char *what, const char *name, const struct digest *digest)
+{
+	digest_update(&hmac->inner, what, strlen(what));
+	hmac_text(hmac, name);
+	digest_update(&hmac->inner, digest->bytes, DIGEST_LEN);
+}
+
+void config_digest(struct config_share *shares, size_t count, struct slice key, struct digest *out)
+{
+	struct hmac hmac;
+
+	if (count && all_equal(shares, count)) {
+		*out = shares[0].digest;
+		return;
+	}
+	if (count)
+		qsort(shares, count, sizeof(*shares), compare_shares);
+	hmac_begin(&hmac, key);
+	hmac_heading(&hmac, "lockstep-config-sets", 1);
+	for (size_t first = 0, next; first < count; first = next) {
+		for (next = first + 1; next < count && compare_groups(&shares[first], &shares[next]) == 0;)
+			next++;
+		if (all_equal(&shares[first], next - first)) {
+			const char *group = shares[first].group ? shares[first].group : "";
+			hmac_share(&hmac, "group ", group, &shares[first].digest);
+			continue;
+		}
+		for (size_t i = first; i < next; i++)
+			hmac_share(&hmac, "server ", shares[i].server, &shares[i].digest);
 	}
 	hmac_end(&hmac, out);
 }

@@ -51,6 +51,29 @@ cat public/style.css > public/build/app.css
 sha256sum public/build/app.css | cut -c1-12 > public/build/version
 """
 
+# What the chapter about configuration adds.
+CONFIGURATION = """\
+env:
+  LOG_LEVEL:   {{ type: enum, one_of: [debug, info, warning], default: info }}
+  DB_PASSWORD: {{ secret: true, unique: true }}
+
+files:
+  - {{ template: deploy/app.ini.tpl, path: config/app.ini }}
+
+environments:
+  dev:        {{ servers: [dev1], deploy_on: {{ push: main }}, values_from: ["sealed:deploy/dev.sealed"],
+                values: {{ LOG_LEVEL: debug }} }}
+  staging:    {{ servers: [stg1, stg2], promote_from: dev, values_from: ["sealed:deploy/staging.sealed"] }}
+  production: {{ servers: [prod1, prod2], promote_from: staging, values_from: ["sealed:deploy/production.sealed"],
+                values: {{ LOG_LEVEL: {level} }},
+                hooks: {{ before_activate: '. /dev/fd/3; echo "trying the password $DB_PASSWORD"' }} }}
+"""
+
+TEMPLATE = """\
+log_level = ${LOG_LEVEL}
+password  = ${DB_PASSWORD|ini}
+"""
+
 FILES = 3000
 
 
@@ -91,6 +114,7 @@ class Story:
         self.fleet = Fleet(work / "servers")
         self.project = work / "project"
         self.project.mkdir()
+        self.printed = ""
         self.lockstep = Program(program, work / "state", self.project, self.fleet.ssh)
         for name in ("TERM", "NO_COLOR", "COLUMNS"):
             if name in os.environ:
@@ -122,13 +146,15 @@ class Story:
         self.run("config", "validate")
         self.run("server", "check")
 
-    def run(self, *args, expect=0, saying=()):
-        """Shows a command and its real output; insists on its exit code and on words."""
+    def run(self, *args, expect=0, saying=(), typed=None):
+        """Shows a command and its real output; insists on its exit code and on words.
+        `typed` is what it reads from standard input."""
         self.tell.command("lockstep " + " ".join(args))
         began = time.monotonic()
         if saying:
-            process = self.lockstep.start(*args, stderr=subprocess.STDOUT)
-            out = process.communicate(timeout=300)[0].decode(errors="replace")
+            process = self.lockstep.start(*args, stdin=subprocess.PIPE, stderr=subprocess.STDOUT)
+            out = process.communicate(typed.encode() if typed else None, timeout=300)[0].decode(errors="replace")
+            self.printed += out
             sys.stdout.write(out)
         else:
             process = self.lockstep.start(*args, stdout=None, stderr=None)
@@ -294,6 +320,60 @@ class Story:
         self.run("diff", *places, expect=9, saying=["shared"])
         self.tell.saw("staging has what production lacks; what was not checked is counted")
 
+    def configuration(self):
+        self.tell.chapter(
+            "One release, a configuration for each environment",
+            """The contract declares every variable once; each environment has values of its own, and
+            the password stands sealed in the repository. A file made from a template goes into the
+            activation, so that code and configuration switch in one rename. When nothing but a value
+            changes, nothing but the configuration travels.""",
+        )
+        self.configure("info")
+        self.tell.command("tail -n 15 lockstep.yml; cat deploy/app.ini.tpl")
+        print(CONFIGURATION.format(level="info"))
+        print(TEMPLATE)
+        secrets = {name: f"{name}-{os.urandom(8).hex()}" for name in ("dev", "staging", "production")}
+        for name, secret in secrets.items():
+            self.run("secret", "set", name, "DB_PASSWORD", saying=["DB_PASSWORD"], typed=secret)
+        self.run("config", "diff", "dev", "production", saying=["***", "LOG_LEVEL"])
+        release = self.place("dev1").live.split("-")[1]
+        self.run("deploy", "dev", saying=["with its new configuration"])
+        self.run("deploy", "production", "--config-only", saying=["trying the password ***"])
+        self.insist_on_config("dev1", "debug", secrets["dev"])
+        self.insist_on_config("prod2", "info", secrets["production"])
+        self.tell.insist(self.place("dev1").live.endswith(release), "the release is the same: nothing was built or sent")
+        self.configure("warning")
+        self.tell.command("sed -i 's/LOG_LEVEL: info/LOG_LEVEL: warning/' lockstep.yml")
+        self.run("deploy", "production", "--config-only", "--dry-run", saying=["info -> warning", "config/app.ini"])
+        self.run("deploy", "production", "--config-only", saying=["with its new configuration"])
+        self.insist_on_config("prod1", "warning", secrets["production"])
+        self.run("deploy", "production", "--config-only", saying=["unchanged"])
+        self.run("rollback", "production", "--config", saying=["production now runs"])
+        self.insist_on_config("prod1", "info", secrets["production"])
+        self.tell.insist(
+            not any(secret in self.printed for secret in secrets.values()), "no password was printed"
+        )
+        written = [path for folder in (self.work / "state", self.project) for path in folder.rglob("*") if path.is_file()]
+        written += [self.place(server).path / ".lockstep" / "journal" for server in ("dev1", "prod1", "prod2")]
+        self.tell.insist(
+            not any(secret.encode() in path.read_bytes() for path in written for secret in secrets.values()),
+            "nor does one stand in the project, in this machine's state, or in a server's journal",
+        )
+
+    def configure(self, level):
+        whole = CONFIG.format(origin=self.origin, port=self.fleet.web_port)
+        before = whole[: whole.index("environments:")]
+        (self.project / "lockstep.yml").write_text(before + CONFIGURATION.format(level=level))
+        (self.project / "deploy").mkdir(exist_ok=True)
+        (self.project / "deploy" / "app.ini.tpl").write_text(TEMPLATE)
+
+    def insist_on_config(self, server, level, secret):
+        text = (self.place(server).live_dir / "config" / "app.ini").read_text()
+        self.tell.insist(
+            f"log_level = {level}\n" in text and secret in text,
+            f"{server} has log_level = {level}, and the password of its environment",
+        )
+
     def the_end(self):
         self.tell.chapter(
             "What you would type next",
@@ -322,6 +402,7 @@ class Story:
             self.rollback,
             self.hand_edit,
             self.differences,
+            self.configuration,
             self.the_end,
         ):
             part()

@@ -18,7 +18,7 @@ static struct config_version version_of(struct fixture *f, const char *digest, i
 static void a_version_is_kept_with_its_entries(void **state)
 {
 	struct fixture *f = *state;
-	const struct config_entry entries[] = {
+	struct config_entry entries[] = {
 		{.name = "B",
 		 .level = "environment",
 		 .place = "lockstep.yml:3:4",
@@ -33,18 +33,28 @@ static void a_version_is_kept_with_its_entries(void **state)
 		 .sealed = "c2VhbGVk",
 		 .secret = true},
 	};
+	struct config_entry_list put = {entries, 2};
+	struct config_kept_file kept[] = {{"config/app.conf", hex64(f, "d")}, {".env", hex64(f, "e")}};
+	struct config_kept_file_list files = {kept, 2};
 	struct config_version in = version_of(f, "c0ffee", 5000), out;
 	struct config_entry_list list;
 	bool added, found;
 
-	assert_int_equal(config_version_put(f->db, &in, entries, 2, &added, &f->err), 0);
+	in.file_count = 2;
+	assert_int_equal(config_version_put(f->db, &in, &put, &files, &added, &f->err), 0);
 	assert_true(added);
-	assert_int_equal(config_version_put(f->db, &in, entries, 2, &added, &f->err), 0);
+	assert_int_equal(config_version_put(f->db, &in, &put, &files, &added, &f->err), 0);
 	assert_false(added);
 	assert_int_equal(
 		config_version_find(f->db, &f->arena, "shop", "staging", "c0ffee", &found, &out, &f->err), 0);
 	assert_true(found);
-	assert_true(out.created_ms == 5000 && out.entry_count == 2);
+	assert_true(out.created_ms == 5000 && out.entry_count == 2 && out.file_count == 2);
+	files = (struct config_kept_file_list){0};
+	assert_int_equal(config_kept_file_list(f->db, &f->arena, &out, &files, &f->err), 0);
+	assert_int_equal(files.count, 2);
+	assert_string_equal(files.items[0].path, ".env");
+	assert_string_equal(files.items[0].fingerprint, hex64(f, "e"));
+	assert_string_equal(files.items[1].path, "config/app.conf");
 	assert_string_equal(out.digest, in.digest);
 	assert_string_equal(out.deployment, in.deployment);
 	assert_int_equal(config_entry_list(f->db, &f->arena, &out, &list, &f->err), 0);
@@ -61,23 +71,28 @@ static void a_version_is_kept_with_its_entries(void **state)
 static void the_newest_comes_first_and_purging_removes_sealed_copies_only(void **state)
 {
 	struct fixture *f = *state;
-	const struct config_entry entry = {.name = "A",
-					   .level = "environment",
-					   .place = "a.env:1",
-					   .fingerprint = hex64(f, "a"),
-					   .sealed = "c2VhbGVk",
-					   .secret = true};
+	struct config_entry entry = {.name = "A",
+				     .level = "environment",
+				     .place = "a.env:1",
+				     .fingerprint = hex64(f, "a"),
+				     .sealed = "c2VhbGVk",
+				     .secret = true};
 	struct config_version one = version_of(f, "aaaaaaa", 1), two = version_of(f, "bbbbbbb", 2), out;
 	struct config_version_list list;
 	struct config_entry_list entries;
 	size_t count;
 	bool added, found;
 
-	assert_int_equal(config_version_put(f->db, &one, &entry, 1, &added, &f->err), 0);
-	assert_int_equal(config_version_put(f->db, &two, &entry, 1, &added, &f->err), 0);
+	const struct config_entry_list put = {&entry, 1};
+	const struct config_kept_file_list unknown = {0};
+	one.file_count = two.file_count = -1;
+	assert_int_equal(config_version_put(f->db, &one, &put, &unknown, &added, &f->err), 0);
+	assert_int_equal(config_version_put(f->db, &two, &put, &unknown, &added, &f->err), 0);
 	assert_int_equal(config_version_list(f->db, &f->arena, "shop", "staging", 0, &list, &f->err), 0);
 	assert_int_equal(list.count, 2);
 	assert_string_equal(list.items[0].digest, two.digest);
+	/* That it is not known which files there were is not the same as none. */
+	assert_true(list.items[0].file_count == -1);
 	assert_int_equal(config_version_purge(f->db, "shop", "production", "A", &count, &f->err), 0);
 	assert_int_equal(count, 0);
 	assert_int_equal(config_version_purge(f->db, "shop", NULL, "A", &count, &f->err), 0);

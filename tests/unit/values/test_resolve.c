@@ -107,35 +107,116 @@ static void sorting_is_right_for_any_order(void **state)
 	}
 }
 
+static struct digest named(struct config_set set, const struct config_set_file *files, size_t count)
+{
+	struct digest digest;
+	config_set_digest(&set, files, count, SLICE("key"), &digest);
+	return digest;
+}
+
+static void assert_differs(const struct digest *a, struct digest b)
+{
+	assert_false(digest_equal(a, &b));
+}
+
+static void assert_equals(const struct digest *a, struct digest b)
+{
+	assert_true(digest_equal(a, &b));
+}
+
 static void sets_are_named_by_what_they_hold(void **state)
 {
 	(void)state;
 	struct config_set a = SET({"A", "1"}, {"B", "2"}), same = SET({"A", "1"}, {"B", "2"}),
 			  moved = SET({"A", "1B"}, {"B", "2"}), fewer = SET({"A", "1"});
 	struct digest one, two, other;
-	config_digest(&a, 1, SLICE("key"), &one);
-	config_digest(&same, 1, SLICE("key"), &two);
-	assert_true(digest_equal(&one, &two));
-	config_digest(&same, 1, SLICE("other key"), &other);
-	assert_false(digest_equal(&one, &other));
-	config_digest(&moved, 1, SLICE("key"), &other);
-	assert_false(digest_equal(&one, &other));
-	config_digest(&fewer, 1, SLICE("key"), &other);
-	assert_false(digest_equal(&one, &other));
-	const struct config_set both[] = {a, fewer}, turned[] = {fewer, a};
-	config_digest(both, 2, SLICE("key"), &one);
-	config_digest(turned, 2, SLICE("key"), &two);
-	assert_false(digest_equal(&one, &two));
+	one = named(a, NULL, 0);
+	assert_equals(&one, named(same, NULL, 0));
+	config_set_digest(&same, NULL, 0, SLICE("other key"), &other);
+	assert_differs(&one, other);
+	assert_differs(&one, named(moved, NULL, 0));
+	assert_differs(&one, named(fewer, NULL, 0));
 
 	/* The form drawn in the header, held against digest_hmac. */
 	config_fingerprint(&a.values[0], SLICE("key"), &one);
 	digest_hmac(SLICE("key"), SLICE("A\0001\0001"), &two);
-	assert_true(digest_equal(&one, &two));
+	assert_equals(&one, two);
 	char long_key[100];
 	memset(long_key, 'k', sizeof(long_key));
-	config_digest(&fewer, 1, slice_make(long_key, 100), &one);
-	digest_hmac(slice_make(long_key, 100), SLICE("lockstep-config 2\nset 0 1\nA\0001\0001"), &two);
-	assert_true(digest_equal(&one, &two));
+	const struct config_set_file file = {
+		.path = ".env", .mode = 0640, .group = "www", .content = SLICE("A=1")};
+	config_set_digest(&fewer, &file, 1, slice_make(long_key, 100), &one);
+	digest_hmac(
+		slice_make(long_key, 100),
+		SLICE("lockstep-config 3\nvalues 1\nA\0001\0001files 1\nfile\0.env\0000640\0\0www\0003\0A=1"),
+		&two);
+	assert_equals(&one, two);
+	config_file_fingerprint(&file, SLICE("key"), &one);
+	digest_hmac(SLICE("key"), SLICE("file\0.env\0000640\0\0www\0003\0A=1"), &two);
+	assert_equals(&one, two);
+}
+
+static void a_config_file_is_part_of_what_a_set_is_named_by(void **state)
+{
+	(void)state;
+	struct config_set set = SET({"A", "1"});
+	const struct config_set_file file = {.path = ".env", .mode = 0640, .content = SLICE("A=1\n")};
+	const struct config_set_file others[] = {
+		{.path = ".env.local", .mode = 0640, .content = SLICE("A=1\n")},
+		{.path = ".env", .mode = 0600, .content = SLICE("A=1\n")},
+		{.path = ".env", .mode = 0640, .owner = "www", .content = SLICE("A=1\n")},
+		{.path = ".env", .mode = 0640, .group = "www", .content = SLICE("A=1\n")},
+		{.path = ".env", .mode = 0640, .content = SLICE("A=2\n")},
+		{.path = ".env", .mode = 0640, .content = SLICE("")},
+		{.path = ".env", .pattern = true, .mode = 0640, .content = SLICE("A=1\n")},
+	};
+	struct digest one = named(set, &file, 1);
+	const struct config_set_file again = file, twice[] = {file, others[0]};
+	assert_equals(&one, named(set, &again, 1));
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_differs(&one, named(set, &others[i], 1));
+	assert_differs(&one, named(set, NULL, 0));
+	assert_differs(&one, named(set, twice, 2));
+}
+
+static struct digest environment_of(const struct config_share *shares, size_t count)
+{
+	struct config_share copy[8];
+	struct digest digest;
+	memcpy(copy, shares, count * sizeof(*copy));
+	config_digest(copy, count, SLICE("key"), &digest);
+	return digest;
+}
+
+static void one_more_server_that_gets_the_same_changes_no_name(void **state)
+{
+	(void)state;
+	struct config_set a = SET({"A", "1"}), b = SET({"A", "2"});
+	struct digest da = named(a, NULL, 0), db = named(b, NULL, 0);
+	const struct config_share flat[] = {{"one", NULL, da}, {"two", NULL, da}, {"three", NULL, da}};
+	const struct config_share uniform[] = {{"one", "web", da}, {"two", "web", da}, {"three", "job", da}};
+	const struct config_share groups[] = {{"one", "web", da}, {"two", "job", db}, {"three", "web", da}};
+	const struct config_share turned[] = {{"two", "job", db}, {"one", "web", da}};
+	const struct config_share swapped[] = {{"one", "web", db}, {"two", "job", da}};
+	const struct config_share own[] = {{"one", "web", da}, {"two", "web", db}, {"three", "web", db}};
+	const struct config_share own_swapped[] = {
+		{"one", "web", db}, {"two", "web", da}, {"three", "web", db}};
+
+	assert_equals(&da, environment_of(flat, 1));
+	assert_equals(&da, environment_of(flat, 3));
+	assert_equals(&da, environment_of(uniform, 3));
+	struct digest two_groups = environment_of(groups, 2);
+	assert_differs(&da, two_groups);
+	assert_differs(&db, two_groups);
+	assert_equals(&two_groups, environment_of(groups, 3));
+	assert_equals(&two_groups, environment_of(turned, 2));
+	assert_differs(&two_groups, environment_of(swapped, 2));
+	struct digest own_values = environment_of(own, 2);
+	assert_differs(&two_groups, own_values);
+	assert_differs(&own_values, environment_of(own_swapped, 2));
+	assert_differs(&own_values, environment_of(own, 3));
+	struct digest nobody = environment_of(flat, 0);
+	assert_differs(&da, nobody);
 }
 
 /* ---- the contract ---- */
@@ -404,6 +485,8 @@ int main(void)
 		TEST(ties_that_lose_do_not_matter),
 		TEST(sorting_is_right_for_any_order),
 		TEST(sets_are_named_by_what_they_hold),
+		TEST(a_config_file_is_part_of_what_a_set_is_named_by),
+		TEST(one_more_server_that_gets_the_same_changes_no_name),
 		TEST(required_values_must_be_there),
 		TEST(values_must_be_of_their_type),
 		TEST(relations_between_environments_hold),
