@@ -58,6 +58,7 @@ struct slice probe_command(struct probe_sink *sink, const char *const *argv, int
 		*why_out = arena_printf(&sink->arena, "there is no %s", argv[0]);
 		return (struct slice){0};
 	}
+	sink->programs++;
 	if (child_run(&spec, (struct slice){0}, &out, NULL, time_ms, &status, &err)) {
 		*why_out = arena_strdup(&sink->arena, err.text);
 		return (struct slice){0};

@@ -16,6 +16,13 @@ struct probe_memory {
 bool memory_recall(const struct probe_memory *memory, struct slice key, struct slice *out);
 void memory_keep(struct probe_memory *memory, struct slice key, struct slice answer);
 
+/* What probes that share a process find out for each other. */
+struct probe_common {
+	struct probe_process *processes; /* of the application */
+	size_t process_count;
+	bool knows_processes;
+};
+
 /* Whether a process ("1234") is inside of a container on this machine, as its process name
  * space shows: what runs there is not the machine's own. */
 bool process_is_contained(struct probe_sink *sink, const char *pid);

@@ -56,29 +56,31 @@ static struct port *port_of(struct net *net, bool is_udp, unsigned number)
 }
 
 /* Connections stand behind what listens, and looking for them takes the kernel long: each
- * read asks for one line, and none is asked for behind the first connection. */
+ * read asks for little more than a line, and none is asked for behind the first connection. Nor
+ * behind a read that fell short: to say that this was the end the kernel would look once more
+ * through all connections there are (its seq_read fills what it can). */
 static struct slice listening(struct probe_sink *sink, const char *path, bool is_udp)
 {
-	enum { LINE_MIN = 150 }; /* tcp4_seq_show pads to it */
+	enum { PIECE = 256 }; /* tcp4_seq_show pads a line to 150 */
 	AUTO(buf_free) struct buf text = BUF_INIT(NET_TABLE_MAX);
 	AUTO(close_fd) int fd = -1;
 	size_t looked_at = 0;
 	const char *why;
 	ptrdiff_t end;
-	ssize_t got;
+	ssize_t got = PIECE;
 
 	if (is_udp)
 		return probe_file(sink, path, NET_TABLE_MAX, &why);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	while (fd >= 0 && !text.overflow) {
-		char piece[LINE_MIN];
+	while (fd >= 0 && got == PIECE && !text.overflow) {
+		char piece[PIECE];
 		do
 			got = read(fd, piece, sizeof(piece));
 		while (got < 0 && errno == EINTR);
 		if (got <= 0)
 			break;
 		buf_put(&text, piece, (size_t)got);
-		/* Every line that is whole now; tcp6's are longer than one read. */
+		/* Every line that is whole now. */
 		while ((end = slice_find(slice_skip(buf_slice(&text), looked_at), '\n')) >= 0) {
 			struct slice line = slice_make(text.ptr + looked_at, (size_t)end);
 			looked_at += (size_t)end + 1;

@@ -1,7 +1,9 @@
 /* Runs probes side by side, each in a process of its own: one that hangs or crashes costs
- * its own dimension, and says so. */
+ * its own dimension, and says so. Those that were quick the last time share one process, for most
+ * of what they cost is the process and finding out what others know; should it not get through
+ * them all, the rest is looked at in the ordinary way. */
 #include "probe/internal.h"
-#include "probe/look.h"
+#include "probe/turn.h"
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -22,21 +24,28 @@ enum {
 	PROBES_MAX = 32,
 	BREATH_MS = 100,
 	BURIAL_MS = 1000,
-	CORE_BYTES = 0,
-	SNAPSHOT_MAX = PROBE_FACTS_BYTES_MAX,
-	INPUTS_MAX = 2 << 20
+	TOGETHER_MS = 5000, /* all of them; a quick one takes milliseconds */
 };
 
 struct job {
-	const struct probe *probe;
+	size_t which; /* of probes */
+	const char *dimension;
+	int64_t time_ms, until_ms;
 	pid_t pid; /* 0: over */
 	int fd;	   /* -1: it has said all */
-	int64_t until_ms;
 	struct buf said;
 	const char *why; /* it failed */
 	char why_text[160];
+	bool over;  /* what was said stands, or why not */
+	bool quick; /* its process says so */
 };
 
+/* Before each snapshot of those that share a process. */
+struct heading {
+	uint32_t job, len, quick;
+};
+
+static bool quick[PROBES_MAX]; /* the last time */
 static struct probe_memory *memories[PROBES_MAX];
 static struct look *looks[PROBES_MAX];
 
@@ -60,74 +69,10 @@ static struct look *look_of(size_t probe)
 	return looks[probe];
 }
 
-/* --- in the child ------------------------------------------------------------------- */
-
-struct answer {
-	int fd;
-	struct buf *copy; /* NULL: none is kept */
-};
-
-static int write_answer(void *context, struct slice bytes, struct err *err)
+static struct turn turn_of(size_t probe)
 {
-	const struct answer *answer = context;
-
-	if (answer->copy)
-		buf_put_slice(answer->copy, bytes);
-	return fd_write_all(answer->fd, bytes.ptr, bytes.len, err);
+	return (struct turn){probes[probe], memory_of(probe), look_of(probe)};
 }
-
-/* One snapshot, whatever happens to the probe. */
-static int run_and_tell(const struct probe *probe, struct probe_sink *sink, struct answer *answer,
-			struct err *err)
-{
-	AUTO(fact_writer_free) struct fact_writer writer;
-
-	sink->failure = ERR_INIT;
-	int failed = probe->run(sink, err);
-	if (!failed && sink->failure.code) {
-		*err = sink->failure;
-		failed = -1;
-	}
-	if (failed) {
-		char key[64];
-		struct err full = ERR_INIT;
-		snprintf(key, sizeof(key), "%s/", probe->dimension);
-		look_forget(sink);
-		fact_list_free(&sink->facts);
-		(void)!fact_add(&sink->facts, slice_of(key), FACT_NOT_CHECKED, slice_of(err->text), &full);
-	}
-	fact_writer_init(&writer, write_answer, answer);
-	return fact_list_write(&sink->facts, &writer, err) || fact_writer_end(&writer, err) ? -1 : 0;
-}
-
-static _Noreturn void run_probe(const struct probe *probe, const struct probe_request *request,
-				struct probe_memory *memory, struct look *look, int fd)
-{
-	struct buf inputs = BUF_INIT(INPUTS_MAX), copy = BUF_INIT(SNAPSHOT_MAX);
-	struct answer answer = {fd, look ? &copy : NULL};
-	struct probe_sink sink = {.request = request,
-				  .facts = FACT_LIST_INIT(PROBE_FACTS_BYTES_MAX),
-				  .memory = memory,
-				  .inputs = look ? &inputs : NULL};
-	struct slice kept;
-	struct err err = ERR_INIT;
-
-	/* Nothing of ours is anyone else's: the conversation stays with the parent. */
-	int none = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (none >= 0) {
-		dup2(none, STDIN_FILENO);
-		dup2(none, STDOUT_FILENO);
-	}
-	setrlimit(RLIMIT_CORE, &(struct rlimit){CORE_BYTES, CORE_BYTES});
-	if (look_same(look, request, &kept))
-		_exit(fd_write_all(fd, kept.ptr, kept.len, &err) ? 1 : 0);
-	int failed = run_and_tell(probe, &sink, &answer, &err);
-	if (!failed && look && !copy.overflow)
-		look_keep(look, &sink, buf_slice(&copy));
-	_exit(failed ? 1 : 0);
-}
-
-/* --- in the agent ---------------------------------------------------------------------- */
 
 static void fail(struct job *job, const char *why)
 {
@@ -137,34 +82,113 @@ static void fail(struct job *job, const char *why)
 	}
 }
 
-static void start(struct job *job, const struct probe_request *request, struct probe_memory *memory,
-		  struct look *look)
+/* --- starting ------------------------------------------------------------------------------ */
+
+/* 0 in the child, with *fd_out to write to; else the parent's job has begun, or failed. */
+static pid_t start(struct job *job, int *fd_out)
 {
 	int ends[2];
 
-	job->fd = -1;
-	job->said = BUF_INIT(SNAPSHOT_MAX);
-	job->until_ms = clock_mono_ms() + (job->probe->time_ms ? job->probe->time_ms : PROBE_TIME_MS);
+	job->until_ms = clock_mono_ms() + job->time_ms;
 	if (pipe2(ends, O_CLOEXEC) != 0) {
 		fail(job, strerror(errno));
-		return;
+		return -1;
 	}
 	job->pid = fork();
 	if (job->pid == 0) {
 		setpgid(0, 0);
 		close(ends[0]);
-		run_probe(job->probe, request, memory, look, ends[1]);
+		turn_settle();
+		*fd_out = ends[1];
+		return 0;
 	}
 	close(ends[1]);
 	if (job->pid < 0) {
 		job->pid = 0;
 		fail(job, strerror(errno));
 		close(ends[0]);
-		return;
+		return -1;
 	}
 	setpgid(job->pid, job->pid);
 	job->fd = ends[0];
+	return job->pid;
 }
+
+static void start_alone(struct job *job, const struct probe_request *request)
+{
+	struct turn turn = turn_of(job->which);
+	int fd;
+
+	job->over = true;
+	quick[job->which] = false;
+	if (start(job, &fd) == 0)
+		_exit(turn_take(&turn, request, NULL, fd, NULL));
+}
+
+static _Noreturn void take_turns(const struct job *jobs, size_t count, const struct turn *turns,
+				 const struct probe_request *request, int fd)
+{
+	struct probe_common common = {0};
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < count; i++) {
+		AUTO(buf_free) struct buf said = BUF_INIT(TURN_SNAPSHOT_MAX);
+		if (!quick[jobs[i].which])
+			continue;
+		enum turn_status status = turn_take(&turns[i], request, &common, -1, &said);
+		struct heading heading = {(uint32_t)i, (uint32_t)said.len, status == TURN_QUICK};
+		if (status == TURN_FAILED || said.overflow)
+			continue;
+		if (fd_write_all(fd, (const char *)&heading, sizeof(heading), &err) ||
+		    fd_write_all(fd, said.ptr, said.len, &err))
+			_exit(TURN_FAILED);
+	}
+	_exit(0);
+}
+
+/* Those that were quick the last time; alone it is not worth it. */
+static void start_together(struct job *together, const struct job *jobs, size_t count,
+			   const struct probe_request *request)
+{
+	struct turn turns[PROBES_MAX];
+	size_t chosen = 0;
+	int fd;
+
+	*together = (struct job){.dimension = "together",
+				 .time_ms = TOGETHER_MS,
+				 .fd = -1,
+				 .said = BUF_INIT(TURN_SNAPSHOT_MAX)};
+	for (size_t i = 0; i < count; i++) {
+		/* What they share is made here, where it outlives this look. */
+		turns[i] = turn_of(jobs[i].which);
+		chosen += quick[jobs[i].which];
+	}
+	if (chosen > 1 && start(together, &fd) == 0)
+		take_turns(jobs, count, turns, request, fd);
+}
+
+/* What came through whole; the rest is not over. */
+static void hand_out(struct job *together, struct job *jobs, size_t count)
+{
+	struct slice rest = buf_slice(&together->said);
+	struct heading heading;
+
+	while (rest.len >= sizeof(heading)) {
+		memcpy(&heading, rest.ptr, sizeof(heading));
+		rest = slice_skip(rest, sizeof(heading));
+		if (heading.job >= count || heading.len > rest.len)
+			break;
+		struct job *job = &jobs[heading.job];
+		buf_clear(&job->said);
+		buf_put(&job->said, rest.ptr, heading.len);
+		job->over = true;
+		quick[job->which] = heading.quick;
+		rest = slice_skip(rest, heading.len);
+	}
+	buf_free(&together->said);
+}
+
+/* --- attending ----------------------------------------------------------------------------- */
 
 /* It stays a zombie, so that its number, which is its group's too, stays its own. */
 static bool has_ended(pid_t pid)
@@ -211,9 +235,10 @@ static void reap(struct job *job)
 	if (WIFSIGNALED(raw)) {
 		snprintf(why, sizeof(why), "looking at it was ended by signal %d", WTERMSIG(raw));
 		fail(job, why);
-	} else if (WEXITSTATUS(raw)) {
+	} else if (WEXITSTATUS(raw) == TURN_FAILED) {
 		fail(job, "looking at it failed");
 	}
+	job->quick = WIFEXITED(raw) && WEXITSTATUS(raw) == TURN_QUICK;
 }
 
 static void take(struct job *job)
@@ -246,16 +271,14 @@ static int attend(struct job *jobs, size_t count, int (*breathe)(void *context, 
 		  void *context, struct err *err)
 {
 	for (;;) {
-		struct pollfd lines[PROBES_MAX];
-		size_t open = 0, which[PROBES_MAX];
+		struct pollfd lines[PROBES_MAX + 1];
+		size_t open = 0, which[PROBES_MAX + 1];
 		int64_t now = clock_mono_ms();
 		for (size_t i = 0; i < count; i++) {
 			if (jobs[i].fd >= 0 && now >= jobs[i].until_ms) {
 				char why[96];
 				snprintf(why, sizeof(why), "looking at it took longer than %lld s",
-					 (long long)(jobs[i].probe->time_ms ? jobs[i].probe->time_ms
-									    : PROBE_TIME_MS) /
-						 1000);
+					 (long long)jobs[i].time_ms / 1000);
 				fail(&jobs[i], why);
 				end(&jobs[i]);
 			}
@@ -286,7 +309,7 @@ static void check(struct job *job)
 	while (!job->why && (got = fact_next(reader, &fact, &err)) != 0)
 		if (got < 0)
 			fail(job, "what was seen of it came through damaged");
-		else if (!slice_is(fact_dimension(fact.key), job->probe->dimension))
+		else if (!slice_is(fact_dimension(fact.key), job->dimension))
 			fail(job, "what was seen of it belongs elsewhere");
 }
 
@@ -299,7 +322,7 @@ static int pass_on(struct job *job, struct fact_writer *out, struct err *err)
 
 	check(job);
 	if (job->why) {
-		snprintf(key, sizeof(key), "%s/", job->probe->dimension);
+		snprintf(key, sizeof(key), "%s/", job->dimension);
 		fact = (struct fact){
 			.key = slice_of(key), .kind = FACT_NOT_CHECKED, .value = slice_of(job->why)};
 		return fact_write(out, &fact, err);
@@ -313,19 +336,34 @@ static int pass_on(struct job *job, struct fact_writer *out, struct err *err)
 int probe_all(const struct probe_request *request, const bool *which, struct fact_writer *out,
 	      int (*breathe)(void *context, struct err *err), void *context, struct err *err)
 {
-	struct job jobs[PROBES_MAX] = {0};
+	struct job jobs[PROBES_MAX + 1] = {0}, *together;
 	size_t count = 0;
-	int result = 0;
 
-	for (size_t i = 0; probes[i] && count < PROBES_MAX; i++) {
-		if (which && !which[i])
-			continue;
-		jobs[count].probe = probes[i];
-		start(&jobs[count++], request, memory_of(i), look_of(i));
-	}
-	result = attend(jobs, count, breathe, context, err);
+	for (size_t i = 0; probes[i] && count < PROBES_MAX; i++)
+		if (!which || which[i])
+			jobs[count++] = (struct job){
+				.which = i,
+				.dimension = probes[i]->dimension,
+				.time_ms = probes[i]->time_ms ? probes[i]->time_ms : PROBE_TIME_MS,
+				.fd = -1,
+				.said = BUF_INIT(TURN_SNAPSHOT_MAX),
+			};
+	together = &jobs[count];
+	start_together(together, jobs, count, request);
+	for (size_t i = 0; i < count; i++)
+		if (!together->pid || !quick[jobs[i].which])
+			start_alone(&jobs[i], request);
+	int result = attend(jobs, count + 1, breathe, context, err);
+	end(together);
+	hand_out(together, jobs, count);
+	for (size_t i = 0; i < count && result == 0; i++)
+		if (!jobs[i].over)
+			start_alone(&jobs[i], request);
+	if (result == 0)
+		result = attend(jobs, count, breathe, context, err);
 	for (size_t i = 0; i < count; i++) {
 		end(&jobs[i]);
+		quick[jobs[i].which] |= jobs[i].quick;
 		if (result == 0)
 			result = pass_on(&jobs[i], out, err);
 		buf_free(&jobs[i].said);

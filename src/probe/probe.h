@@ -2,9 +2,10 @@
  * nothing. One probe is one dimension, one row in a file of its own.
  *
  * Each probe runs in a process of its own, forked from the agent: one that hangs or
- * crashes costs its dimension, which then is not_checked with the reason. Programs are only
- * started through probe_command. What a probe cannot read it says with probe_skip, never by
- * leaving it out. */
+ * crashes costs its dimension, which then is not_checked with the reason. Those that were quick
+ * the last time the agent was asked share one; what does not come out of it is looked at again
+ * as if it had never been tried. Programs are only started through probe_command. What a probe cannot read it
+ * says with probe_skip, never by leaving it out. */
 #pragma once
 
 #include "fact/snapshot.h"
@@ -17,10 +18,11 @@ enum { PROBE_SECRET_FILE_MAX = 256 << 10 };
 struct probe_request {
 	const char *place; /* deploy.path, absolute */
 	int place_fd;	   /* -1: it is not there */
-	const char *live; /* the folder the application runs from, absolute: current's target, else the place */
-	int live_fd;	  /* -1: nothing is live; `live` is NULL then */
+	const char
+		*live; /* the folder the application runs from, absolute: current's target, else the place */
+	int live_fd;   /* -1: nothing is live; `live` is NULL then */
 	const char *live_why; /* something should be live, and cannot be opened; NULL: not so */
-	const char *user; /* who runs the application; NULL: not said */
+	const char *user;     /* who runs the application; NULL: not said */
 	const char *const
 		*reloads; /* reload specs as in lockstep.yml: units and programs of the application */
 	size_t reload_count;
@@ -49,6 +51,8 @@ struct probe_sink {
 	struct err failure;	     /* the first; nothing is added after it */
 	struct probe_memory *memory; /* answers of programs; NULL: none are kept */
 	struct buf *inputs;	     /* probe/look.h; NULL: the look is not kept */
+	struct probe_common *common; /* with the other probes of this process; NULL: there are none */
+	size_t programs;	     /* how many were started */
 };
 
 struct probe_fact {	  /* for docs/reference/facts.md */
@@ -76,8 +80,8 @@ const struct probe *probe_find(struct slice dimension);
 /* docs/reference/facts.md, for people. Not in the agent. */
 void probe_print_reference(struct buf *out);
 
-/* Runs the chosen ones (which: one bool a probe; NULL: all) side by side and writes one
- * snapshot. `breathe` is called several times a second and ends all of it when it fails. A
+/* Runs the chosen ones (which: one bool a probe; NULL: all), side by side but for the quick ones,
+ * and writes one snapshot. `breathe` is called several times a second and ends all of it when it fails. A
  * dimension not chosen is not mentioned. -1 only for `breathe` and the writer. */
 int probe_all(const struct probe_request *request, const bool *which, struct fact_writer *out,
 	      int (*breathe)(void *context, struct err *err), void *context, struct err *err) CHECKED;

@@ -226,7 +226,14 @@ static int by_pid(const void *a, const void *b)
 
 int probe_processes(struct probe_sink *sink, struct probe_process **out, size_t *count_out, struct err *err)
 {
+	struct probe_common *common = sink->common;
 	const char *why;
+
+	if (common && common->knows_processes) {
+		*out = common->processes;
+		*count_out = common->process_count;
+		return 0;
+	}
 	struct search search = {
 		.sink = sink,
 		.items = ARENA_NEW_ARRAY(&sink->arena, PROCESSES_MAX, struct probe_process),
@@ -247,5 +254,7 @@ int probe_processes(struct probe_sink *sink, struct probe_process **out, size_t 
 	qsort(search.items, search.count, sizeof(*search.items), by_pid);
 	*out = search.items;
 	*count_out = search.count;
+	if (common)
+		*common = (struct probe_common){search.items, search.count, true};
 	return 0;
 }
