@@ -6,10 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PROBE_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -79,27 +82,72 @@ static bool is_binary(const char *path)
 	return fd >= 0 && read(fd, magic, sizeof(magic)) == sizeof(magic) && memcmp(magic, "\177ELF", 4) == 0;
 }
 
+struct question {
+	struct buf key;
+	bool recent; /* within one tick of the clock what it names can change again and look the same */
+};
+
+static bool sign(struct question *question, const char *path)
+{
+	enum { RECENT_S = 2 };
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return false;
+	buf_printf(&question->key, "%llu %llu %lld %lld.%09ld %lld.%09ld ", (unsigned long long)st.st_dev,
+		   (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+		   st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+	question->recent |= MAX(st.st_mtim.tv_sec, st.st_ctim.tv_sec) + RECENT_S >= time(NULL);
+	return true;
+}
+
+/* Its version may be a library's word: where libraries lie, and its own beside it. That one is
+ * replaced shows in its folder. */
+static void sign_libraries(struct question *question, const char *program)
+{
+	static const char *const places[] = {"/etc/ld.so.cache",
+					     "/etc/ld.so.preload",
+					     "/lib",
+					     "/lib64",
+					     "/lib/x86_64-linux-gnu",
+					     "/lib/aarch64-linux-gnu",
+					     "/usr/lib",
+					     "/usr/lib64",
+					     "/usr/lib/x86_64-linux-gnu",
+					     "/usr/local/lib",
+					     "/usr/lib/aarch64-linux-gnu"};
+	char real[PATH_MAX], beside[PATH_MAX + 8], *slash;
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (!sign(question, places[i]))
+			buf_puts(&question->key, "- ");
+	if (!realpath(program, real) || !(slash = strrchr(real, '/')))
+		return;
+	*slash = 0;
+	sign(question, real);
+	snprintf(beside, sizeof(beside), "%s/../lib", real);
+	sign(question, beside);
+}
+
 /* Which program exactly, and what it is asked: the key of an answer. */
 static struct slice question(struct probe_sink *sink, const char *path, const char *const *argv,
 			     struct slice also)
 {
-	AUTO(buf_free) struct buf key = BUF_INIT(8 << 10);
-	struct stat st;
+	struct question question = {BUF_INIT(8 << 10), false};
+	struct slice key = {0};
 
-	if (stat(path, &st) != 0 || !is_binary(path))
-		return (struct slice){0};
+	if (!is_binary(path) || !sign(&question, path))
+		return key;
+	sign_libraries(&question, path);
 	/* Of many processes of one program, one answers for all. */
-	if (strncmp(path, "/proc/", 6) == 0)
-		path = "";
-	buf_printf(&key, "%s %llu %llu %lld %lld.%09ld", path, (unsigned long long)st.st_dev,
-		   (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_ctim.tv_sec,
-		   st.st_ctim.tv_nsec);
+	buf_puts(&question.key, strncmp(path, "/proc/", 6) == 0 ? "" : path);
 	for (size_t i = 1; argv[i]; i++)
-		buf_printf(&key, " %s", argv[i]);
-	buf_put_slice(&key, also);
-	if (key.overflow)
-		return (struct slice){0};
-	return arena_slice(&sink->arena, buf_slice(&key));
+		buf_printf(&question.key, " %s", argv[i]);
+	buf_put_slice(&question.key, also);
+	if (!question.key.overflow && !question.recent)
+		key = arena_slice(&sink->arena, buf_slice(&question.key));
+	buf_free(&question.key);
+	return key;
 }
 
 /* Entries: two lengths of four bytes, the question, the answer. */

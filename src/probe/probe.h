@@ -110,8 +110,9 @@ void probe_skip(struct probe_sink *sink, struct slice key, const char *format, .
  * took too long. Only for programs that look. */
 struct slice probe_command(struct probe_sink *sink, const char *const *argv, int64_t time_ms,
 			   size_t output_max, const char **why_out);
-/* The same for what a program says of itself, such as its version: kept as long as the
- * program's file is the same, for the life of the agent. */
+/* The same for what a program says of itself, such as its version: kept for the life of the
+ * agent as long as the program's file and the folders of its libraries are the same. Not of
+ * scripts, and not of what changed a moment ago. */
 struct slice probe_command_kept(struct probe_sink *sink, const char *const *argv, int64_t time_ms,
 				size_t output_max, const char **why_out);
 /* The file a program's name stands for, in the arena; NULL when there is none. */

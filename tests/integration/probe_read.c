@@ -3,10 +3,11 @@
  *
  *	probe_read (PATH | [USER@]HOST:PORT:PATH) [--only DIMENSION]... [--user U] [--reload R]...
  *	           [--path P]... [--env-file F]... [--name N]... [--generated G]... [--rendered R]...
- *	           [--helper H] [--times N] [--stderr]
+ *	           [--helper H] [--times N | --on-request]
  *
- * With --times the place is asked so often over one line; the last answer is printed. What
- * each took goes to standard error in milliseconds. */
+ * With --times the place is asked so often over one line; the last answer is printed. With
+ * --on-request it is asked for each line of standard input, and an empty line ends each answer.
+ * What each took goes to standard error in milliseconds. */
 #include "base/clock.h"
 #include "base/random.h"
 #include "fact/snapshot.h"
@@ -75,6 +76,29 @@ static struct place_address address_of(char *text)
 	return address;
 }
 
+static int look(struct fleet *fleet, const struct probe_order *order, struct err *err)
+{
+	int64_t began_us = clock_mono_us();
+
+	if (fleet_probe(fleet, NULL, order, err))
+		return -1;
+	const struct probe_result *result = &fleet_results(fleet, 0)->probe;
+	fprintf(stderr, "took %.1f ms (there: %lld), %llu facts, %llu bytes, clock %lld ms, received %llu\n",
+		(double)(clock_mono_us() - began_us) / 1000, (long long)result->duration_ms,
+		(unsigned long long)result->facts, (unsigned long long)result->bytes,
+		(long long)result->clock_offset_ms,
+		(unsigned long long)link_bytes_received(fleet_link(fleet, 0)));
+	return 0;
+}
+
+static int answer(struct fleet *fleet, const struct probe_order *order, struct err *err)
+{
+	if (look(fleet, order, err) || print_facts(fleet_results(fleet, 0)->probe.fd, err))
+		return -1;
+	puts("");
+	return fflush(stdout) ? err_errno(err, "standard output") : 0;
+}
+
 static int fail(const struct err *err)
 {
 	fprintf(stderr, "%s\n%s\n", err->text, err->hint);
@@ -95,6 +119,7 @@ int main(int argc, char **argv)
 	struct fleet *fleet;
 	struct err err = ERR_INIT;
 	int times = 1;
+	bool on_request = strcmp(argv[argc - 1], "--on-request") == 0;
 
 	if (argc < 2)
 		return 2;
@@ -123,19 +148,14 @@ int main(int argc, char **argv)
 	struct fleet_options options = {.observe = true};
 	if (fleet_open(&address, 1, &options, &fleet, &err))
 		return fail(&err);
-	for (int i = 0; i < times; i++) {
-		int64_t began_us = clock_mono_us();
-		if (fleet_probe(fleet, NULL, &order, &err))
+	char line[8];
+	while (on_request && fgets(line, sizeof(line), stdin))
+		if (answer(fleet, &order, &err))
 			return fail(&err);
-		const struct probe_result *result = &fleet_results(fleet, 0)->probe;
-		fprintf(stderr,
-			"took %.1f ms (there: %lld), %llu facts, %llu bytes, clock %lld ms, received %llu\n",
-			(double)(clock_mono_us() - began_us) / 1000, (long long)result->duration_ms,
-			(unsigned long long)result->facts, (unsigned long long)result->bytes,
-			(long long)result->clock_offset_ms,
-			(unsigned long long)link_bytes_received(fleet_link(fleet, 0)));
-	}
-	if (print_facts(fleet_results(fleet, 0)->probe.fd, &err))
+	for (int i = 0; i < times && !on_request; i++)
+		if (look(fleet, &order, &err))
+			return fail(&err);
+	if (!on_request && print_facts(fleet_results(fleet, 0)->probe.fd, &err))
 		return fail(&err);
 	fleet_close(&fleet);
 	return 0;
