@@ -158,21 +158,25 @@ static bool recall_owner(struct net *net, struct port *port)
 	       slice_to_u64(slice_cut(&rest, '/'), &pid) && take_owner(net, port, (int)pid);
 }
 
-static void note_owner(struct net *net, uint64_t inode, int pid, const char *fd)
+/* False: nobody is looked for any more. */
+static bool note_owner(struct net *net, uint64_t inode, int pid, const char *fd)
 {
+	size_t wanted = 0;
+
 	for (size_t i = 0; i < net->port_count; i++) {
 		struct port *port = &net->ports[i];
-		if (port->inode != inode || port->process)
-			continue;
-		if (take_owner(net, port, pid))
+		if (port->inode == inode && !port->process && take_owner(net, port, pid))
 			memory_keep(net->sink->memory, socket_key(net, inode),
 				    probe_key(net->sink, "/proc/%d/fd/%s", pid, fd));
-		return;
+		wanted += !port->process;
 	}
+	return wanted > 0;
 }
 
-static void read_fds(struct net *net, int pid, size_t *looked_at)
+/* False: all owners are found. */
+static bool read_fds(struct net *net, int pid, size_t *looked_at)
 {
+	bool wanted = true;
 	char path[64];
 	struct dirent *entry;
 	uint64_t inode;
@@ -180,13 +184,14 @@ static void read_fds(struct net *net, int pid, size_t *looked_at)
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	DIR *dir = opendir(path);
 	if (!dir)
-		return;
-	while (*looked_at < NET_FDS_MAX && (entry = readdir(dir))) {
+		return true;
+	while (wanted && *looked_at < NET_FDS_MAX && (entry = readdir(dir))) {
 		++*looked_at;
 		if (is_socket(dirfd(dir), entry->d_name, &inode))
-			note_owner(net, inode, pid, entry->d_name);
+			wanted = note_owner(net, inode, pid, entry->d_name);
 	}
 	closedir(dir);
+	return wanted;
 }
 
 static void find_owners(struct net *net)
@@ -201,9 +206,10 @@ static void find_owners(struct net *net)
 	struct dirent *entry;
 	size_t looked_at = 0;
 	uint64_t pid;
-	while (proc && (entry = readdir(proc)))
+	bool wanted = true;
+	while (wanted && proc && (entry = readdir(proc)))
 		if (slice_to_u64(slice_of(entry->d_name), &pid) && pid < INT32_MAX)
-			read_fds(net, (int)pid, &looked_at);
+			wanted = read_fds(net, (int)pid, &looked_at);
 	if (proc)
 		closedir(proc);
 	for (size_t i = 0; i < net->port_count; i++)

@@ -185,15 +185,17 @@ static int visit(void *context, const char *pid, struct err *err)
 	if (!isdigit((unsigned char)pid[0]) || search->count >= PROCESSES_MAX ||
 	    is_ancestor(search, atoi(pid)))
 		return 0;
+	const char *exe = proc_link(search, pid, "exe"), *cwd = proc_link(search, pid, "cwd");
+	bool ours = is_below(exe, request->place) || is_below(cwd, request->place);
+	/* Without a user or units to look for, most processes cost two links. */
+	if (!ours && !search->has_wanted && !search->has_units)
+		return 0;
 	snprintf(path, sizeof(path), "/proc/%s", pid);
 	if (stat(path, &st) != 0)
 		return 0;
-	const char *exe = proc_link(search, pid, "exe"), *cwd = proc_link(search, pid, "cwd");
 	/* A user's number means somebody else inside of a container. */
-	bool ours = is_below(exe, request->place) || is_below(cwd, request->place) ||
-		    (search->has_wanted && st.st_uid == search->wanted_uid &&
-		     !process_is_contained(search->sink, pid));
-	/* Without units to look for, most processes cost two links. */
+	ours = ours || (search->has_wanted && st.st_uid == search->wanted_uid &&
+			!process_is_contained(search->sink, pid));
 	if (!ours && !search->has_units)
 		return 0;
 	const char *unit = unit_of(search, proc_file(search, pid, "cgroup"));
