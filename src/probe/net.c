@@ -40,6 +40,7 @@ struct net {
 	size_t port_count;
 	unsigned ephemeral; /* ports from here on are the kernel's to give */
 	unsigned ephemeral_end;
+	bool closed; /* what some process has open may not be read */
 };
 
 /* ---- ports ---- */
@@ -142,7 +143,7 @@ static bool is_socket(int dir_fd, const char *path, uint64_t *inode)
 	       slice_to_u64(slice_make(target + 8, (size_t)len - 9), inode);
 }
 
-/* An empty answer: nobody's we may look at. */
+/* An empty answer: nobody's here. */
 static bool recall_owner(struct net *net, struct port *port)
 {
 	struct slice answer;
@@ -183,8 +184,10 @@ static bool read_fds(struct net *net, int pid, size_t *looked_at)
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	DIR *dir = opendir(path);
-	if (!dir)
+	if (!dir) {
+		net->closed |= errno != ENOENT;
 		return true;
+	}
 	while (wanted && *looked_at < NET_FDS_MAX && (entry = readdir(dir))) {
 		++*looked_at;
 		if (is_socket(dirfd(dir), entry->d_name, &inode))
@@ -212,7 +215,8 @@ static void find_owners(struct net *net)
 			wanted = read_fds(net, (int)pid, &looked_at);
 	if (proc)
 		closedir(proc);
-	for (size_t i = 0; i < net->port_count; i++)
+	/* One that may not be looked at can start another that may, with the same socket. */
+	for (size_t i = 0; i < net->port_count && !net->closed; i++)
 		if (!net->ports[i].process && looked_at < NET_FDS_MAX)
 			memory_keep(net->sink->memory, socket_key(net, net->ports[i].inode), SLICE(""));
 }
@@ -242,6 +246,17 @@ static void put_port(struct net *net, const struct port *port)
 		slice_of(port->process ? arena_printf(&sink->arena, "%s (%s)", port->process, user) : user));
 }
 
+/* "TCP6: inuse 0": there is none to list, which the table takes the kernel a look through all
+ * connections to say. */
+static bool has_tcp6(struct net *net)
+{
+	static const char none[] = "TCP6: inuse 0\n";
+	const char *why;
+	struct slice text = probe_file(net->sink, "/proc/net/sockstat6", KIB(4), &why);
+
+	return !text.ptr || !memmem(text.ptr, text.len, none, strlen(none));
+}
+
 static void look_at_ports(struct net *net)
 {
 	const char *why;
@@ -259,7 +274,8 @@ static void look_at_ports(struct net *net)
 		net->ephemeral_end = (unsigned)to;
 	}
 	read_sockets(net, "/proc/net/tcp", false);
-	read_sockets(net, "/proc/net/tcp6", false);
+	if (has_tcp6(net))
+		read_sockets(net, "/proc/net/tcp6", false);
 	read_sockets(net, "/proc/net/udp", true);
 	read_sockets(net, "/proc/net/udp6", true);
 	find_owners(net);

@@ -13,8 +13,8 @@ from testbed.hosts import add_host, can_have_hosts
 from test_probe_files import PROBE_READ, Facts, put
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# What moves by itself from one moment to the next.
-MOVING = re.compile(r"os/clock/offset/measured|hw/cpu/load|hw/memory/available|hw/mount.*/free(_files)?")
+# What moves by itself from one moment to the next, and ports of other tests.
+MOVING = re.compile(r"os/clock/offset/measured|hw/cpu/load|hw/memory/available|hw/mount.*/free(_files)?|net/listen/.*")
 
 
 class Line:
@@ -172,6 +172,21 @@ def test_variables_files_and_processes_that_come_and_go_are_seen(place, ask):
     facts = line.look()
     assert port not in facts and "runtime/python/running" not in facts and "os/limit/whose" in facts
     assert settled(facts) == settled(line.fresh())
+
+
+def test_a_port_of_ipv6_that_opens_is_seen(place, ask):
+    line = ask(place, "--only", "net")
+    before = line.settle()
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    port = f"net/listen/tcp:{server.getsockname()[1]}/process"
+    with server:
+        facts = line.look()
+        assert port not in before and "python" in facts[port]
+        assert settled(facts) == settled(line.fresh())
+    assert port not in line.look()
 
 
 def test_what_an_agent_ran_for_last_time_and_hangs_now_costs_itself_alone(place, ask, work):
