@@ -21,6 +21,9 @@ static void take_field(struct parsed_package *out, struct slice line)
 		    {"Architecture", offsetof(struct parsed_package, arch)}};
 	struct slice value;
 
+	/* Most lines are of other fields. */
+	if (!memchr("PVAMS", line.ptr[0], 5))
+		return;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if ((value = value_of(line, rows[i].name)).ptr)
 			*(struct slice *)((char *)out + rows[i].at) = value;

@@ -244,7 +244,7 @@ static void dpkg(struct pkg *pkg, struct slice status)
 {
 	struct parsed_package package;
 
-	for (struct slice rest = status; parse_dpkg_next(&rest, &package);)
+	for (struct slice rest = status; !pkg->native.len && parse_dpkg_next(&rest, &package);)
 		if (slice_is(package.name, "dpkg"))
 			pkg->native = package.arch;
 	read_diversions(pkg);
