@@ -22,7 +22,7 @@ struct parser {
 	int argc;
 	char **argv;
 	int at;
-	struct slice words[64]; /* what is neither an option nor its value */
+	struct slice words[256]; /* what is neither an option nor its value */
 	size_t word_count;
 };
 

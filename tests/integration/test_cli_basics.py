@@ -136,3 +136,8 @@ def test_init_writes_a_file_that_validates(lockstep, files, word):
     again = lockstep("init")
     assert again.code != 0, "an existing file is not overwritten"
     assert (lockstep.folder / "lockstep.yml").read_text() == text
+
+
+def test_a_hundred_places_can_be_named(lockstep):
+    result = lockstep("facts", *(f"/nonexistent/{number}" for number in range(100)))
+    assert result.code == 5 and "/nonexistent/0: No such file or directory" in result.err
