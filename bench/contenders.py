@@ -167,6 +167,7 @@ class Lockstep(Contender):
         super().__init__(bench)
         self.folder = bench.work / "lockstep"
         self.live = {}
+        self.places = 0
 
     def absent(self):
         return None if self.bench.program.exists() else f"there is no {self.bench.program}: run ./dev build"
@@ -176,21 +177,23 @@ class Lockstep(Contender):
 
     def prepare(self):
         """The application as a git repository, both versions built into the store."""
-        project = self.folder / "project"
-        project.mkdir(parents=True)
+        (self.folder / "project").mkdir(parents=True)
+        self.configure()
+        for version in self.bench.trees:
+            self.call("build", version)
+
+    def configure(self):
         names = [server.name for server in self.bench.servers]
-        (project / "lockstep.yml").write_text(
+        (self.folder / "project" / "lockstep.yml").write_text(
             f"""version: 1
 project: bench
 source: {self.bench.repo}
-deploy: {{ path: peers/Lockstep, health: none, reload: none, keep: 3 }}
+deploy: {{ path: peers/{self.place([0])}, health: none, reload: none, keep: 3 }}
 environments:
   one: {{ servers: [{names[0]}] }}
-  many: {{ servers: [{", ".join(f"{name}:peers/Many" for name in names)}] }}
+  many: {{ servers: [{", ".join(f"{name}:peers/{self.place(names)}" for name in names)}] }}
 """
         )
-        for version in self.bench.trees:
-            self.call("build", version)
 
     def call(self, *args):
         done = subprocess.run(
@@ -202,15 +205,20 @@ environments:
     def environment(self, servers):
         return "one" if len(servers) == 1 else "many"
 
+    def place(self, servers):
+        """A place where nobody deployed to yet has a new name: else this machine would remember it."""
+        return f"{'Lockstep' if len(servers) == 1 else 'Many'}{self.places}"
+
     def root(self, servers, server):
-        return server.home / "peers" / ("Lockstep" if len(servers) == 1 else "Many")
+        return server.home / "peers" / self.place(servers)
 
     def reset(self, servers, live):
         # A place that had the other version could take files from it: begin anew.
         if live and self.live.get(len(servers)) == live:
             return
-        for server in servers:
-            self.bench.put_away(self.root(servers, server))
+        self.places += 1
+        self.live = {}
+        self.configure()
         if live:
             self.bench.delay.set_rtt(0)
             self.call("deploy", self.environment(servers), "--ref", live)
@@ -224,7 +232,7 @@ environments:
         )
 
     def check(self, server, version):
-        current = server.home / "peers" / ("Lockstep" if len(self.bench.now) == 1 else "Many") / "current"
+        current = self.root(self.bench.now, server) / "current"
         same = subprocess.run(
             ["diff", "-r", "-q", "--no-dereference", self.bench.trees[version], current.resolve()], capture_output=True
         )

@@ -1,5 +1,7 @@
 #include "engine/fleet_of.h"
 
+#include "model/seen_place.h"
+
 /* What hooks print, masked also where a value is cut in two. */
 struct relay_stream {
 	struct relay_context *relay;
@@ -135,6 +137,17 @@ struct place_address server_address(const struct server *server)
 	};
 }
 
+bool server_is_new(struct engine *engine, const struct environment *environment, const struct server *server)
+{
+	struct seen_place seen;
+	struct err unread = ERR_INIT;
+	bool found = false;
+
+	return seen_place_find(engine->home.db, &engine->arena, engine->project->name, environment->name,
+			       server_key(&engine->arena, server), &found, &seen, &unread) == 0 &&
+	       (!found || !seen.place_id);
+}
+
 int fleet_begin_environment(struct engine *engine, const struct environment *environment, bool observe,
 			    struct fleet **fleet_out, struct err *err)
 {
@@ -158,14 +171,17 @@ int fleet_begin_environment(struct engine *engine, const struct environment *env
 			.mask = { .sink = take_masked, .context = &context->streams[i] },
 			.line = BUF_INIT(2 * OUTPUT_LINE_MAX),
 		};
+	bool *is_new = ARENA_NEW_ARRAY(arena, count, bool);
 	for (size_t i = 0; i < count; i++) {
 		addresses[i] = server_address(&environment->servers.items[i]);
+		is_new[i] = server_is_new(engine, environment, &environment->servers.items[i]);
 	}
 	struct fleet_options options = {
 		.observe = observe,
 		.handle_signals = true,
 		/* Every use begins by looking at what is live: the look travels with the greeting. */
 		.scan_at_once = true,
+		.push_agent = is_new,
 		.events = { pass_event, context },
 	};
 	event_step(&engine->events, "connect", environment->name);

@@ -20,6 +20,8 @@ struct place_address server_address(const struct server *server);
 /* "deploy@web1:/var/www/shop" and the canonical key of a server. */
 const char *server_label(struct arena *arena, const struct server *server);
 const char *server_key(struct arena *arena, const struct server *server);
+/* This machine never saw a deployment there: nor will the agent be there. */
+bool server_is_new(struct engine *engine, const struct environment *environment, const struct server *server);
 
 /* The activation of that name in a server's state; NULL: none. */
 const struct server_activation *state_activation(const struct server_state *state, const char *name);

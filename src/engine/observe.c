@@ -503,6 +503,7 @@ static int ask_servers(struct run *run, struct err *err)
 	struct place_address *addresses = ARENA_NEW_ARRAY(arena, run->out->count, struct place_address);
 	struct probe_order *orders = ARENA_NEW_ARRAY(arena, run->out->count, struct probe_order);
 	const char **dimensions = ARENA_NEW_ARRAY(arena, dimension_count(), const char *);
+	bool *is_new = ARENA_NEW_ARRAY(arena, run->out->count, bool);
 	AUTO(fleet_close) struct fleet *fleet = NULL;
 	struct err unreachable = ERR_INIT;
 	size_t count = 0, dimension_total = 0;
@@ -513,7 +514,10 @@ static int ask_servers(struct run *run, struct err *err)
 			dimensions[dimension_total++] = dimension->name;
 	for (size_t i = 0; i < run->count; i++) {
 		struct subject *subject = &run->subjects[i];
-		for (size_t s = 0; s < subject->count && !subject->is_release; s++)
+		for (size_t s = 0; s < subject->count && !subject->is_release; s++) {
+			is_new[count] = !subject->environment ||
+					server_is_new(run->engine, subject->environment,
+						      &subject->environment->servers.items[s]);
 			addresses[count++] =
 				subject->environment
 					? server_address(&subject->environment->servers.items[s])
@@ -524,8 +528,12 @@ static int ask_servers(struct run *run, struct err *err)
 								 subject->place.path ? subject->place.path
 										     : ".",
 								 subject->place.text};
+		}
 	}
-	struct fleet_options options = {.observe = true, .handle_signals = true, .events = {pass_event, run}};
+	struct fleet_options options = {.observe = true,
+					.handle_signals = true,
+					.push_agent = is_new,
+					.events = {pass_event, run}};
 	bool asks = count && dimension_total;
 	if (asks && fleet_begin(addresses, count, &options, &fleet, err))
 		return -1;

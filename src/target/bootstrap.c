@@ -34,19 +34,21 @@ void bootstrap_quote(struct buf *out, const char *text)
 	buf_putc(out, '\'');
 }
 
-/* $m mark, $e early bytes (dropped when the agent has to be sent first; they come
- * again behind it), $a machine, $d digest, $z size, $p place, $l its .lockstep, $f the agent,
+/* $m mark, $g machine of the agent that was sent with the script and $q its size (empty and 0:
+ * none was), $e early bytes behind that (both are dropped when another agent has to be sent
+ * first; they come again behind it), $a machine, $d digest, $z size, $p place, $l its .lockstep, $f the agent,
  * $t what is temporary. `ok` holds for a file that is really the agent: regular, not
  * a link, ours, and with the right digest. */
 static const char script_tools[] =
-	"umask 077; n=$(printf '\\nx'); n=${n%x}; "
+	"umask 077; "
 	"say() { printf '%s %s\\n' \"$m\" \"$*\"; }; "
 	"die() { say fail \"$@\"; exit 1; }; "
 	"for c in sha256sum head mktemp; do command -v $c >/dev/null 2>&1 || die tool $c; done; "
 	"ok() { [ -f \"$1\" ] && [ ! -h \"$1\" ] && [ -O \"$1\" ] && "
 	"[ \"$(sha256sum <\"$1\" 2>/dev/null)\" = \"$d  -\" ]; }; "
 	"there() { [ -e \"$1\" ] || [ -h \"$1\" ]; }; "
-	"get() { [ \"$e\" = 0 ] || head -c \"$e\" >/dev/null; say need \"$a\"; head -c \"$z\" >\"$1\" && "
+	"drop() { [ \"$1\" = 0 ] || head -c \"$1\" >/dev/null; }; "
+	"get() { [ \"$g\" = \"$a\" ] || { drop $((q + e)); say need \"$a\"; }; head -c \"$z\" >\"$1\" && "
 	"chmod 700 \"$1\" && ok \"$1\"; }; "
 	"set -- $(uname -sm); a=$2; [ \"$1\" = Linux ] || die system \"$1\"; ";
 
@@ -56,7 +58,7 @@ static const char script_place[] =
 
 /* The place itself is for the web server's eyes too, hence the other umask. */
 static const char script_serve[] =
-	"if ! ok \"$f\"; then "
+	"if ok \"$f\"; then drop \"$q\"; else "
 	"[ -d \"$p\" ] || ! there \"$p\" || die file \"$p\"; "
 	"[ -d \"$p\" ] || (umask 022; mkdir -p \"$p\") || die make \"$p\"; "
 	"[ -h \"$l\" ] && die link \"$l\"; "
@@ -72,7 +74,7 @@ static const char script_serve[] =
  * is gone already. The little test tells a folder where nothing may be executed
  * from everything else that could go wrong. */
 static const char script_observe[] =
-	"if ok \"$f\"; then say start; exec \"$f\" observe \"$p\"; fi; "
+	"if ok \"$f\"; then drop \"$q\"; say start; exec \"$f\" observe \"$p\"; fi; "
 	"[ -O \"$f\" ] && say warn tampered \"$f\"; "
 	"t=$(mktemp -d \"${TMPDIR:-/tmp}/lockstep.XXXXXX\") || die make \"${TMPDIR:-/tmp}\"; "
 	"trap 'rm -rf \"$t\"' EXIT; trap 'exit 1' HUP INT TERM; "
@@ -93,7 +95,11 @@ static void variable_put(struct buf *out, const char *name, const char *value)
 
 void bootstrap_script_put(struct buf *out, const struct bootstrap *bootstrap)
 {
-	buf_printf(out, "m=%s; e=%zu; ", bootstrap->mark, bootstrap->early_len);
+	const struct agent_image *pushed = bootstrap->pushed;
+	if (strchr(bootstrap->path, '\n'))
+		buf_puts(out, "n=$(printf '\\nx'); n=${n%x}; ");
+	buf_printf(out, "m=%s; g=%s; q=%zu; e=%zu; ", bootstrap->mark, pushed ? pushed->arch : "",
+		   pushed ? pushed->bytes.len : (size_t)0, bootstrap->early_len);
 	buf_puts(out, script_tools);
 	buf_puts(out, "case $a in ");
 	for (size_t i = 0; i < bootstrap->image_count; i++) {

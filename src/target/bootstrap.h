@@ -43,7 +43,8 @@ struct bootstrap {
 	bool observe;
 	const struct agent_image *images;
 	size_t image_count;
-	size_t early_len;	/* bytes behind the script that are already the agent\'s */
+	const struct agent_image *pushed; /* comes directly behind the script, unasked; NULL: none */
+	size_t early_len;	/* bytes behind that, which are already the agent's */
 	const char *fault;	/* LOCKSTEP_FAULT for the agent; NULL: none */
 	const char *fault_list; /* LOCKSTEP_FAULT_LIST for the agent; NULL: none */
 };

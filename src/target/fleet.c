@@ -23,6 +23,7 @@ struct fleet {
 	struct fleet_options options;
 	struct place_address *addresses;
 	struct server *servers;
+	bool *push_agent; /* one a server, when it is opened for the first time; NULL: none */
 	size_t count;
 	struct arena arena;
 	int interrupts;		/* asked for, all in all */
@@ -483,6 +484,7 @@ static void server_open(struct fleet *fleet, size_t i)
 		.index = i,
 		.observe = fleet->options.observe,
 		.scan_at_once = fleet->options.scan_at_once,
+		.push_agent = fleet->push_agent && fleet->push_agent[i],
 		.silence_ms = fleet->options.silence_ms,
 		.ssh = fleet->options.ssh,
 		.events = fleet->options.events,
@@ -506,6 +508,9 @@ int fleet_begin(const struct place_address *addresses, size_t count, const struc
 	fleet->options.temp_dir = arena_strdup(&fleet->arena, options->temp_dir);
 	fleet->count = count;
 	fleet->servers = mem_array(count + 1, sizeof(*fleet->servers));
+	if (options->push_agent)
+		fleet->push_agent = memcpy(ARENA_NEW_ARRAY(&fleet->arena, count + 1, bool), options->push_agent,
+					   count * sizeof(bool));
 	fleet->addresses = ARENA_NEW_ARRAY(&fleet->arena, count + 1, struct place_address);
 	if (options->handle_signals)
 		fleet->signals = loop_signals_start(fleet->loop, signalled, fleet);
@@ -571,6 +576,8 @@ int fleet_reopen(struct fleet *fleet, const bool *which, struct err *err)
 			continue;
 		fleet->retired = mem_grow(fleet->retired, fleet->retired_count + 1, sizeof(struct link *));
 		fleet->retired[fleet->retired_count++] = server->link;
+		if (fleet->push_agent)
+			fleet->push_agent[i] = false;
 		server_open(fleet, i);
 		server->chosen = true;
 	}

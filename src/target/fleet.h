@@ -21,6 +21,7 @@ struct fleet;
 
 struct fleet_options {
 	bool observe;	   /* see link_options */
+	const bool *push_agent; /* one a server, as in link_options; copied; NULL: none */
 	bool scan_at_once; /* a SCAN travels with the start; it answers the first scan, if asked within 3 s */
 	bool handle_signals;		  /* SIGINT and SIGTERM interrupt */
 	int connect_max;		  /* handshakes under way at once; 0: 32 */

@@ -548,6 +548,9 @@ struct link *link_make(struct loop *loop, const struct link_options *options)
 	images_list(link);
 	link->bootstrap.path = address->path;
 	link->bootstrap.observe = options->observe;
+	/* The likeliest comes first. */
+	if (options->push_agent && link->bootstrap.image_count)
+		link->bootstrap.pushed = &link->bootstrap.images[0];
 	link->bootstrap.early_len = options->scan_at_once ? FRAME_HEADER_LEN + strlen("scan") : 0;
 	link->bootstrap.fault = setting("LOCKSTEP_FAULT_AGENT");
 	link->bootstrap.fault_list = setting("LOCKSTEP_FAULT_LIST");
@@ -586,9 +589,12 @@ static int process_begin(struct link *link, struct err *err)
 		buf_free(&script);
 		return -1;
 	}
-	early_put(link, &script);
+	if (!link->bootstrap.pushed)
+		early_put(link, &script);
 	link->bytes_sent += script.len;
 	loop_process_write(link->process, &script);
+	if (link->bootstrap.pushed)
+		agent_send(link, link->bootstrap.pushed->arch);
 	return 0;
 }
 

@@ -319,6 +319,7 @@ struct link_options {
 	size_t index;		      /* for events */
 	bool observe;		      /* changes nothing on the server, leaves nothing behind */
 	bool scan_at_once; /* a SCAN travels with the start; it answers the first scan, if asked within 3 s */
+	bool push_agent;   /* it is not there, as far as we know: it travels with the start, unasked */
 	int64_t silence_ms;		  /* the line is lost after so much silence; 0: 30 s */
 	const char *ssh;		  /* program and first words; NULL: $LOCKSTEP_SSH, else "ssh" */
 	const struct agent_image *images; /* target/bootstrap.h; NULL: the agents this program holds */
