@@ -136,6 +136,7 @@ struct reading {
 	store_sink *sink;
 	void *context;
 	struct buf held;
+	enum read_check check;
 	bool sink_failed;
 };
 
@@ -152,6 +153,10 @@ static int pass_on(void *context, struct slice bytes, struct err *err)
 {
 	struct reading *reading = context;
 
+	if (reading->check == READ_UNCHECKED) {
+		reading->sink_failed = reading->sink(reading->context, bytes, err) != 0;
+		return reading->sink_failed ? -1 : 0;
+	}
 	if (hand_out(reading, err))
 		return -1;
 	digest_update(&reading->content, bytes.ptr, bytes.len);
@@ -175,8 +180,9 @@ static int read_raw(int fd, uint64_t size, struct reading *reading, struct err *
 	return 0;
 }
 
-static int read_compressed(int fd, uint64_t size, bool strict, struct reading *reading, struct err *err)
+static int read_compressed(int fd, uint64_t size, struct reading *reading, struct err *err)
 {
+	bool strict = reading->check == READ_STRICTLY;
 	AUTO(buf_free) struct buf piece = BUF_INIT(STORE_PIECE);
 	AUTO(decompressor_free) struct decompressor *decompressor = NULL;
 	unsigned char trailer[TRAILER_LEN];
@@ -214,10 +220,10 @@ static int read_compressed(int fd, uint64_t size, bool strict, struct reading *r
 	return 0;
 }
 
-int object_file_read(int fd, bool compressed, bool strict, const struct digest *digest, store_sink *sink,
+int object_file_read(int fd, bool compressed, enum read_check check, const struct digest *digest, store_sink *sink,
 		     void *context, struct err *err)
 {
-	struct reading reading = {.sink = sink, .context = context, .held = BUF_INIT(STORE_PIECE)};
+	struct reading reading = {.sink = sink, .context = context, .held = BUF_INIT(STORE_PIECE), .check = check};
 	struct digest found;
 	struct stat st;
 
@@ -227,9 +233,9 @@ int object_file_read(int fd, bool compressed, bool strict, const struct digest *
 		return err_set(err, ERR_INTERNAL, "it is not a file");
 	digest_init(&reading.content);
 	digest_init(&reading.frame);
-	int result = compressed ? read_compressed(fd, (uint64_t)st.st_size, strict, &reading, err)
+	int result = compressed ? read_compressed(fd, (uint64_t)st.st_size, &reading, err)
 				: read_raw(fd, (uint64_t)st.st_size, &reading, err);
-	if (result == 0) {
+	if (result == 0 && check != READ_UNCHECKED) {
 		digest_finish(&reading.content, &found);
 		if (digest_equal(&found, digest))
 			result = hand_out(&reading, err);
@@ -250,15 +256,27 @@ int object_file_read(int fd, bool compressed, bool strict, const struct digest *
 	return result;
 }
 
-int store_read_object(struct store *store, const struct digest *digest, store_sink *sink, void *context,
-		      struct err *err)
+static int read_object(struct store *store, const struct digest *digest, enum read_check check, store_sink *sink,
+		       void *context, struct err *err)
 {
 	AUTO(close_fd) int fd = -1;
 	bool compressed;
 
 	if (object_file_open(store, digest, &fd, &compressed, err))
 		return -1;
-	return object_file_read(fd, compressed, false, digest, sink, context, err);
+	return object_file_read(fd, compressed, check, digest, sink, context, err);
+}
+
+int store_read_object(struct store *store, const struct digest *digest, store_sink *sink, void *context,
+		      struct err *err)
+{
+	return read_object(store, digest, READ_CHECKED, sink, context, err);
+}
+
+int store_read_object_unchecked(struct store *store, const struct digest *digest, store_sink *sink, void *context,
+				struct err *err)
+{
+	return read_object(store, digest, READ_UNCHECKED, sink, context, err);
 }
 
 static int collect(void *context, struct slice bytes, struct err *err)

@@ -52,6 +52,7 @@ struct offer {
 	size_t item_count;
 	uint64_t content_size;
 	bool with_manifest;
+	bool is_checked; /* objects are hashed while they are read: those that came wrong before */
 	bool has_base;
 	struct digest base; /* of the manifest */
 	int fd;
@@ -222,6 +223,7 @@ struct making {
 	struct offer *offer;
 	struct compressor *compressor;
 	struct buf out;
+	uint64_t plain; /* bytes of the plain object under way */
 };
 
 /* A forecast that was wrong, or a stream whose readers are all gone, does not keep
@@ -275,12 +277,36 @@ static int put_header(struct making *making, const struct object_header *header,
 	return compressor_feed(making->compressor, buf_slice(&bytes), &making->out, err);
 }
 
+/* The server hashes all that comes, and asks again for what was wrong. */
+static int object_read(const struct offer *offer, const struct digest *digest, store_sink *sink, void *context,
+		       struct err *err)
+{
+	return (offer->is_checked ? store_read_object : store_read_object_unchecked)(offer->owner->store, digest, sink,
+										     context, err);
+}
+
+static int take_plain(void *context, struct slice bytes, struct err *err)
+{
+	struct making *making = context;
+	making->plain += bytes.len;
+	return take_content(making, bytes, err);
+}
+
 static int put_plain(struct making *making, const struct entry *entry, struct err *err)
 {
 	struct object_header header = {.kind = OBJECT_PLAIN, .digest = entry->digest, .length = entry->size};
-	if (put_header(making, &header, err) < 0)
+	making->plain = 0;
+	if (put_header(making, &header, err) < 0 ||
+	    object_read(making->offer, &entry->digest, take_plain, making, err) < 0)
 		return -1;
-	return store_read_object(making->offer->owner->store, &entry->digest, take_content, making, err);
+	/* One of another length would be taken for part of the next. */
+	if (making->plain == entry->size)
+		return 0;
+	char hex[DIGEST_HEX_LEN + 1];
+	digest_to_hex(&entry->digest, hex);
+	err_set(err, ERR_INTERNAL, "object %s is damaged: it has another size", hex);
+	return err_hint(err, "`lockstep store verify` lists all damage; once a damaged object is deleted, building or "
+			     "fetching the release again brings it back");
 }
 
 static int collect(void *context, struct slice bytes, struct err *err)
@@ -305,7 +331,7 @@ static int put_delta(struct making *making, const struct offer_item *item, struc
 		     struct err *err)
 {
 	const struct entry *entry = item->entry;
-	struct store *store = making->offer->owner->store;
+	const struct offer *offer = making->offer;
 	struct err ignored = ERR_INIT;
 	buf_clear(old);
 	buf_clear(fresh);
@@ -313,9 +339,9 @@ static int put_delta(struct making *making, const struct offer_item *item, struc
 	if (!buf_reserve(old, item->base_size) || !buf_reserve(fresh, entry->size))
 		return 0;
 	/* A base that cannot be read costs bytes, not the deployment. */
-	if (store_read_object(store, &item->base, collect, old, &ignored) < 0)
+	if (object_read(offer, &item->base, collect, old, &ignored) < 0)
 		return 0;
-	if (store_read_object(store, &entry->digest, collect, fresh, err) < 0)
+	if (object_read(offer, &entry->digest, collect, fresh, err) < 0)
 		return -1;
 	bool large = fresh->len + old->len > DELTA_LARGE_FROM;
 	AUTO(buf_free) struct buf delta = BUF_INIT(COMPRESS_PREFIX_MAX + KIB(256));
@@ -503,7 +529,7 @@ static void key_make(const struct offer *offer, struct digest *key)
 {
 	struct digest_stream stream;
 	digest_init(&stream);
-	uint8_t flags[2] = {offer->with_manifest, offer->has_base};
+	uint8_t flags[3] = {offer->with_manifest, offer->has_base, offer->is_checked};
 	digest_update(&stream, flags, sizeof(flags));
 	digest_update(&stream, offer->base.bytes, DIGEST_LEN);
 	for (size_t i = 0; i < offer->item_count; i++) {
@@ -663,6 +689,7 @@ struct offer *offers_exactly(struct offers *offers, const struct digest *wanted,
 		mem_free_ptr(&offer);
 		return NULL;
 	}
+	offer->is_checked = plain;
 	if (base && !plain)
 		bases_find(offers, base, offer->items, offer->item_count);
 	return offer_enter(offers, offer, true, err);

@@ -43,7 +43,8 @@ enum offer_first_kind {
  * none. Of `kept`, those not in the store are passed over. */
 struct offer *offers_first(struct offers *offers, const struct digest *kept, size_t kept_count,
 			   const struct digest *base, enum offer_first_kind kind, struct err *err);
-/* Exactly these objects. `plain` of false allows deltas against `base`. A digest
+/* Exactly these objects. `plain` of false allows deltas against `base`; of true says that what
+ * came before may have been damaged: then each is hashed before it goes out again. A digest
  * the manifest does not name, or the store does not have, is an error. */
 struct offer *offers_exactly(struct offers *offers, const struct digest *wanted, size_t count,
 			     const struct digest *base, bool plain, struct err *err);
