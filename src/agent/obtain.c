@@ -379,8 +379,21 @@ static void set_time(const struct preparation *p, int fd)
 	(void)!futimens(fd, times);
 }
 
-static int create_in_tree(struct preparation *p, const struct entry *entry, int *fd_out, int *dir_fd_out,
-			  const char **name_out, struct err *err)
+/* Our umask is 022, so what is created has the mode that was asked for, unless a default
+ * ACL of the folders says otherwise: the first file of a mode tells for the whole tree. */
+static int give_mode(struct preparation *p, int fd, unsigned mode, struct err *err)
+{
+	bool *holds = &p->mode_holds[(mode & 0100) != 0];
+	struct stat st;
+
+	if (*holds)
+		return 0;
+	*holds = fstat(fd, &st) == 0 && (st.st_mode & 07777) == mode;
+	return *holds || fchmod(fd, mode) == 0 ? 0 : err_errno(err, "chmod");
+}
+
+int obtain_create(struct preparation *p, const struct entry *entry, int *fd_out, int *dir_fd_out,
+		  const char **name_out, struct err *err)
 {
 	if (tree_parent(&p->cursor, entry->path, dir_fd_out, name_out, err))
 		return -1;
@@ -388,9 +401,9 @@ static int create_in_tree(struct preparation *p, const struct entry *entry, int 
 			entry->mode);
 	if (fd < 0)
 		return err_errno(err, "%s", entry->path.ptr);
-	if (fchmod(fd, entry->mode) != 0) {
+	if (give_mode(p, fd, entry->mode, err)) {
 		close(fd);
-		return err_errno(err, "%s", entry->path.ptr);
+		return err_wrap(err, "%s", entry->path.ptr);
 	}
 	*fd_out = fd;
 	return 0;
@@ -403,7 +416,7 @@ static int copy_into_tree(struct preparation *p, const struct entry *entry, int 
 	const char *name;
 	int dir_fd;
 
-	if (create_in_tree(p, entry, &to, &dir_fd, &name, err) ||
+	if (obtain_create(p, entry, &to, &dir_fd, &name, err) ||
 	    copy_checked(from, to, &entry->digest, got, err))
 		return err_wrap(err, "copying a file");
 	if (*got) {
@@ -462,7 +475,7 @@ static int clone_into_tree(struct preparation *p, const struct entry *entry, con
 
 	if (from < 0)
 		return 0;
-	if (create_in_tree(p, entry, &to, &dir_fd, &name, err))
+	if (obtain_create(p, entry, &to, &dir_fd, &name, err))
 		return err_wrap(err, "cloning a file");
 	*got = try_reflink(from, to) && fstat(from, &st) == 0 &&
 	       signature_check(location->entry, &st) != SIGNATURE_BROKEN;
@@ -646,7 +659,7 @@ int obtain_put_text(struct preparation *p, const struct entry *entry, struct sli
 	const char *name;
 	int dir_fd;
 
-	if (create_in_tree(p, entry, &to, &dir_fd, &name, err) || fd_write_all(to, text.ptr, text.len, err))
+	if (obtain_create(p, entry, &to, &dir_fd, &name, err) || fd_write_all(to, text.ptr, text.len, err))
 		return err_wrap(err, "%s", entry->path.ptr);
 	set_time(p, to);
 	return preparation_is_generated(p, entry->path) ? obtain_keep_object(p, entry, err) : 0;

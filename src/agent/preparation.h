@@ -79,6 +79,7 @@ struct preparation {
 	size_t source_count;
 	int tree_fd;                 /* prepare/NAME */
 	struct tree_cursor cursor;   /* below tree_fd */
+	bool mode_holds[2];          /* a file created with 0644, with 0755 has it */
 
 	/* Entries that lack content, chained by digest: wanted maps a digest to the first
 	 * entry's index + 1, next[i] goes on. */
@@ -153,6 +154,9 @@ int obtain_keep_object(struct preparation *p, const struct entry *entry, struct 
 /* The same for short content in memory (a link's target), and such content as a file of the tree. */
 int obtain_keep_text(struct preparation *p, const struct digest *digest, struct slice text, struct err *err) CHECKED;
 int obtain_put_text(struct preparation *p, const struct entry *entry, struct slice text, struct err *err) CHECKED;
+/* A new file of the tree, with its mode; its folder and name for who takes it back. */
+int obtain_create(struct preparation *p, const struct entry *entry, int *fd_out, int *dir_fd_out,
+		  const char **name_out, struct err *err) CHECKED;
 /* Opens the content of an entry that is in place: in objects/ when covered, else in the tree. */
 int obtain_open_put(struct preparation *p, const struct entry *entry, int *fd_out, struct err *err) CHECKED;
 

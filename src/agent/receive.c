@@ -111,12 +111,7 @@ static int begin_object(void *context, const struct object_header *header, struc
 		r->link = BUF_INIT(MANIFEST_LINK_MAX);
 		return 0;
 	}
-	if (tree_parent(&p->cursor, entry->path, &dir_fd, &name, err))
-		return -1;
-	r->fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, entry->mode);
-	if (r->fd < 0)
-		return err_errno(err, "%s", entry->path.ptr);
-	return fchmod(r->fd, entry->mode) == 0 ? 0 : err_errno(err, "%s", entry->path.ptr);
+	return obtain_create(p, entry, &r->fd, &dir_fd, &name, err);
 }
 
 int receive_end_sync(struct preparation *p, struct err *err)
