@@ -309,9 +309,9 @@ static int settle_carried(struct run *run, const struct plan *plan, const struct
 
 	if (results->prepare.name)
 		run->names[0] = results->prepare.name;
-	/* An interruption that came while the last answers were under way: there is nothing left
-	 * to go back from. */
-	if (link_status(link) != LINK_LOST)
+	/* Without a failure it is an interruption that came while the last answers were under way:
+	 * there is nothing left to go back from. A second one does not wait for them. */
+	if (link_status(link) != LINK_LOST && link_status(link) != LINK_BUSY)
 		return link_failure(link) ? fail_after_decision(run, out, err) : carried_through(carry, out, err);
 	if (run_reconnect(run, &asking)) {
 		out->outcome = OUTCOME_UNKNOWN;

@@ -9,6 +9,7 @@ from conftest import BINARY
 AGENTS = {"x86_64": "lockstep-agent", "aarch64": "lockstep-agent-aarch64"}
 # A login shell on a machine that says it is aarch64, where agents run by qemu.
 FOREIGN_SHELL = """#!/bin/bash
+read() { [ "$2" != a ] && builtin read "$@"; }
 uname() { if [ "$1" = -sm ]; then echo Linux aarch64; else command uname "$@"; fi; }
 exec() { case "$1" in */agent-*) builtin exec qemu-aarch64 "$@" ;; *) builtin exec "$@" ;; esac; }
 eval "$2"

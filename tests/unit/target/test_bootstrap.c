@@ -49,7 +49,10 @@ static void start_with(const char *const *shell, const struct bootstrap *bootstr
 	bootstrap_script_put(&input, bootstrap);
 	assert_int_equal(input.ptr[input.len - 1], '\n');
 	assert_ptr_equal(memchr(input.ptr, '\n', input.len), input.ptr + input.len - 1);
-	buf_put_slice(&input, images[0].bytes);
+	if (bootstrap->pushed)
+		buf_put_slice(&input, bootstrap->pushed->bytes);
+	if (bootstrap->pushed != &images[0])
+		buf_put_slice(&input, images[0].bytes);
 	*run = (struct run){.out = BUF_INIT(MIB(1)), .errors = BUF_INIT(MIB(1))};
 	struct child_spec spec = {
 		.argv = argv, .stdin_fd = CHILD_PIPE, .stdout_fd = CHILD_PIPE, .stderr_fd = CHILD_PIPE};
@@ -143,6 +146,32 @@ static void it_is_stored_once_and_checked_every_time(void **state)
 	expect_words(&bootstrap, sh, replaced, called);
 	assert_int_equal(lstat(agent, &st), 0);
 	assert_true(S_ISREG(st.st_mode));
+	scratch_remove(&scratch);
+}
+
+static void it_may_come_unasked(void **state)
+{
+	(void)state;
+	struct scratch scratch;
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	scratch_make(&scratch);
+	const char *place = scratch_at(&arena, &scratch, "place");
+	const char *called = arena_printf(&arena, "called: serve [%s] fault=", place);
+	struct agent_image foreign = {"mips", SLICE("#!/bin/sh\necho of another machine\n"), {{0}}};
+	struct bootstrap bootstrap = bootstrap_of(place, false);
+	/* One for another machine is dropped, and the right one asked for. */
+	bootstrap.pushed = &foreign;
+	expect_words(&bootstrap, sh, fresh, called);
+	expect_words(&bootstrap, sh, there, called);
+	bootstrap.pushed = &images[0];
+	expect_words(&bootstrap, sh, there, called);
+	bootstrap.path = scratch_at(&arena, &scratch, "other");
+	expect_words(&bootstrap, sh, there, arena_printf(&arena, "called: serve [%s] fault=", bootstrap.path));
+	bootstrap.observe = true;
+	bootstrap.path = scratch_at(&arena, &scratch, "third");
+	expect_words(&bootstrap, sh, there, arena_printf(&arena, "called: observe [%s] fault=", bootstrap.path));
+	struct stat st;
+	assert_int_equal(stat(bootstrap.path, &st), -1);
 	scratch_remove(&scratch);
 }
 
@@ -331,6 +360,7 @@ int main(void)
 	images_make();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_stored_once_and_checked_every_time),
+		cmocka_unit_test(it_may_come_unasked),
 		cmocka_unit_test(bytes_that_are_not_the_agent_are_not_started),
 		cmocka_unit_test(observing_leaves_nothing_behind),
 		cmocka_unit_test(any_path_and_value_arrives_as_it_is),

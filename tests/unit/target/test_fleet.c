@@ -288,6 +288,29 @@ static void open_local(struct world *world, size_t count, const struct fleet_opt
 	MUST(fleet_open(addresses, count, options, fleet, &err));
 }
 
+/* Where it is there already, it is read away, and the early request comes behind it. */
+static void an_agent_can_travel_with_the_start(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	static const bool push[] = {true};
+	world_make(&world);
+	struct place_address address =
+		local_address(arena_printf(&world.arena, "%s/place0", world.scratch.path));
+	for (int i = 0; i < 3; i++) {
+		struct fleet_options options = {.observe = i == 0, .scan_at_once = true, .push_agent = push};
+		struct fleet *fleet;
+		MUST(fleet_open(&address, 1, &options, &fleet, &err));
+		assert_int_equal(fleet_state(fleet, 0)->hello.fresh, i < 2);
+		MUST(fleet_scan(fleet, NULL, false, &err));
+		if (i == 1)
+			deploy(fleet, world.store, &world.first, "d1");
+		fleet_close(&fleet);
+	}
+	world_remove(&world);
+}
+
 static void many_servers_go_together(void **state)
 {
 	(void)state;
@@ -813,6 +836,89 @@ static void requests_go_out_together(void **state)
 	world_remove(&world);
 }
 
+/* Greeted, but what was looked for at the start may still be under way. */
+static void greet_local(struct world *world, struct fleet **fleet)
+{
+	struct err err = ERR_INIT;
+	struct fleet_options options = {.scan_at_once = true};
+	struct place_address address =
+		local_address(arena_printf(&world->arena, "%s/place0", world->scratch.path));
+	MUST(fleet_begin(&address, 1, &options, fleet, &err));
+	assert_true(fleet_greeted(*fleet));
+}
+
+static void a_single_server_goes_on_by_itself(void **state)
+{
+	(void)state;
+	struct world world;
+	struct err err = ERR_INIT;
+	struct fleet *fleet;
+	const char *const keys[] = {"deployment"};
+	const char *values[] = {"d1"};
+	struct record_request record = {"live", keys, values, ARRAY_LEN(keys), 3};
+	struct carry_request carry = {{.deployment = "d1", .expect = "", .decide = true}, &record};
+	world_make(&world);
+	const char *place = arena_printf(&world.arena, "%s/place0", world.scratch.path);
+	/* All of it behind the greeting, to a place nobody knows. */
+	greet_local(&world, &fleet);
+	struct prepare_request prepare = prepare_of(&world.first, "d1", "");
+	MUST(fleet_lease_prepare(fleet, NULL, &lease, world.store, &prepare, &carry, &err));
+	assert_int_equal(link_status(fleet_link(fleet, 0)), LINK_CLOSED);
+	assert_true(link_carried(fleet_link(fleet, 0)));
+	assert_string_equal(fleet_results(fleet, 0)->activate.name, fleet_results(fleet, 0)->prepare.name);
+	const char *first = arena_strdup(&world.arena, fleet_results(fleet, 0)->activate.name);
+	fleet_close(&fleet);
+	assert_live(&world, place, "<h1>one</h1>\n");
+	/* Something lacks: it is sent, and only then goes on. What the scan found is there. */
+	file_put(arena_printf(&world.arena, "%s/current", place), "name with space\n\xff", SLICE("edited"));
+	greet_local(&world, &fleet);
+	prepare = prepare_of(&world.second, "d2", first);
+	values[0] = "d2";
+	carry.activate = (struct activate_request){.deployment = "d2", .expect = first, .decide = true};
+	MUST(fleet_lease_prepare(fleet, NULL, &lease, world.store, &prepare, &carry, &err));
+	assert_int_equal(fleet_results(fleet, 0)->prepare.rounds, 2);
+	assert_int_equal(fleet_results(fleet, 0)->scan.edit_count, 1);
+	assert_string_equal(fleet_results(fleet, 0)->scan.live, first);
+	const char *second = arena_strdup(&world.arena, fleet_results(fleet, 0)->activate.name);
+	fleet_close(&fleet);
+	assert_live(&world, place, "<h1>two</h1>\n");
+	/* Without a receipt the line stays; what was switched is said. */
+	greet_local(&world, &fleet);
+	prepare = prepare_of(&world.first, "d3", second);
+	carry = (struct carry_request){{.deployment = "d3", .expect = second, .decide = true}, NULL};
+	MUST(fleet_lease_prepare(fleet, NULL, &lease, world.store, &prepare, &carry, &err));
+	assert_int_equal(link_status(fleet_link(fleet, 0)), LINK_IDLE);
+	values[0] = "d3";
+	MUST(fleet_record(fleet, NULL, &record, &err));
+	const char *third = arena_strdup(&world.arena, fleet_results(fleet, 0)->activate.name);
+	fleet_close(&fleet);
+	assert_live(&world, place, "<h1>one</h1>\n");
+	/* A switch that is refused: prepared and decided, but not live, and not recorded. */
+	greet_local(&world, &fleet);
+	prepare = prepare_of(&world.second, "d4", third);
+	values[0] = "d4";
+	carry = (struct carry_request){{.deployment = "d4", .expect = second, .decide = true}, &record};
+	assert_int_equal(fleet_lease_prepare(fleet, NULL, &lease, world.store, &prepare, &carry, &err), -1);
+	assert_non_null(strstr(err.text, "the plan expected"));
+	assert_non_null(strstr(err.text, "(activate)"));
+	assert_true(link_carried(fleet_link(fleet, 0)));
+	fleet_close(&fleet);
+	assert_live(&world, place, "<h1>one</h1>\n");
+	/* A preparation that is refused, since that one is unfinished: nothing follows. */
+	greet_local(&world, &fleet);
+	assert_string_equal(fleet_state(fleet, 0)->pending->deployment, "d4");
+	assert_string_equal(fleet_state(fleet, 0)->pending->decided, "commit");
+	err_clear(&err);
+	prepare = prepare_of(&world.second, "d5", third);
+	carry.activate = (struct activate_request){.deployment = "d5", .expect = third, .decide = true};
+	assert_int_equal(fleet_lease_prepare(fleet, NULL, &lease, world.store, &prepare, &carry, &err), -1);
+	assert_non_null(strstr(err.text, "d4 is not finished"));
+	assert_false(link_carried(fleet_link(fleet, 0)));
+	assert_int_equal(link_status(fleet_link(fleet, 0)), LINK_IDLE);
+	fleet_close(&fleet);
+	world_remove(&world);
+}
+
 static void an_agent_that_dies_is_a_lost_line(void **state)
 {
 	(void)state;
@@ -1108,6 +1214,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_line_that_breaks_anywhere_leaves_what_was_live),
 		cmocka_unit_test(a_held_place_says_who_holds_it),
 		cmocka_unit_test(requests_go_out_together),
+		cmocka_unit_test(a_single_server_goes_on_by_itself),
+		cmocka_unit_test(an_agent_can_travel_with_the_start),
 		cmocka_unit_test(an_agent_that_dies_is_a_lost_line),
 		cmocka_unit_test(silence_is_a_lost_line),
 		cmocka_unit_test(an_interrupt_gives_up_transfers_but_not_switches),
