@@ -302,8 +302,9 @@ static void an_agent_can_travel_with_the_start(void **state)
 		struct fleet_options options = {.observe = i == 0, .scan_at_once = true, .push_agent = push};
 		struct fleet *fleet;
 		MUST(fleet_open(&address, 1, &options, &fleet, &err));
-		assert_int_equal(fleet_state(fleet, 0)->hello.fresh, i < 2);
 		MUST(fleet_scan(fleet, NULL, false, &err));
+		assert_int_equal(*fleet_state(fleet, 0)->hello.live != 0, i == 2);
+		assert_string_equal(fleet_results(fleet, 0)->scan.live, fleet_state(fleet, 0)->hello.live);
 		if (i == 1)
 			deploy(fleet, world.store, &world.first, "d1");
 		fleet_close(&fleet);
