@@ -28,6 +28,7 @@ struct folder {
 	int fd;
 	size_t path_len;
 	int depth;
+	bool entered; /* an entry of it was looked at */
 };
 
 static int report(struct scan *scan, const struct own_entry *entry, struct scan_edit *edit,
@@ -136,6 +137,30 @@ static const struct own_entry *find_next(struct folder *folder, struct slice pat
 
 static int scan_folder(struct folder *folder, struct err *err);
 
+/* More entries than are looked at: the application made them. What the release has there is
+ * not known to be intact, but neither is it said to be gone. */
+static bool is_crowded(const struct folder *folder, const struct err *err)
+{
+	return !folder->entered && !folder->scan->session->lost && err->code == ERR_USER;
+}
+
+static int report_crowded(struct folder *folder, struct slice path, struct err *err)
+{
+	struct scan *scan = folder->scan;
+	struct scan_edit edit = {.path = path, .kind = "added", .dir_fd = folder->fd, .name = "."};
+	struct stat st;
+
+	err_clear(err);
+	for (size_t i = 0; i < scan->own->count; i++) {
+		struct slice below = scan->own->entries[i].entry.path;
+		if (path.len == 0 || (below.len > path.len && memcmp(below.ptr, path.ptr, path.len) == 0 &&
+				      below.ptr[path.len] == '/'))
+			folder->seen[i] = true;
+	}
+	edit.path = path.len ? path : SLICE(".");
+	return report(scan, NULL, &edit, fstat(folder->fd, &st) == 0 ? &st : NULL, err);
+}
+
 /* What is told of one entry. One that will be read anyway is opened at once, which saves looking
  * up its name twice; *fd_out stays -1 otherwise. */
 static int look_at(const struct folder *folder, const char *name, bool will_read, struct stat *st,
@@ -152,6 +177,7 @@ static int scan_entry(void *context, const char *name, unsigned char type, struc
 	AUTO(close_fd) int fd = -1;
 	struct stat st;
 
+	folder->entered = true;
 	folder->path->len = folder->path_len;
 	if (folder->path_len)
 		buf_putc(folder->path, '/');
@@ -193,7 +219,7 @@ static int scan_entry(void *context, const char *name, unsigned char type, struc
 		scan->intact[entry - scan->own->entries] = true;
 	if (entry->entry.type != ENTRY_DIR)
 		return 0;
-	struct folder below = {scan, folder->seen, folder->path, -1, path.len, folder->depth + 1};
+	struct folder below = {scan, folder->seen, folder->path, -1, path.len, folder->depth + 1, false};
 	struct err unreadable = ERR_INIT;
 	if (below.depth > 130 ||
 	    open_beneath(folder->fd, name, O_RDONLY | O_DIRECTORY, 0, false, &below.fd, &unreadable)) {
@@ -201,6 +227,8 @@ static int scan_entry(void *context, const char *name, unsigned char type, struc
 		return report(scan, entry, &edit, &st, err);
 	}
 	int result = scan_folder(&below, err);
+	if (result && is_crowded(&below, err))
+		result = report_crowded(&below, path, err);
 	close_fd(&below.fd);
 	return result;
 }
@@ -215,12 +243,12 @@ int scan_run(struct scan *scan, struct err *err)
 {
 	AUTO(mem_free_ptr) bool *seen = mem_array(scan->own->count, sizeof(*seen));
 	AUTO(buf_free) struct buf path = BUF_INIT(MANIFEST_PATH_MAX);
-	struct folder top = {scan, seen, &path, scan->root_fd, 0, 0};
+	struct folder top = {scan, seen, &path, scan->root_fd, 0, 0, false};
 
 	/* At once, so that it never moves under who looks at it. */
 	buf_reserve(&path, MANIFEST_PATH_MAX);
 	scan->files = scan->edits = scan->hashed = 0;
-	if (scan_folder(&top, err))
+	if (scan_folder(&top, err) && (!is_crowded(&top, err) || report_crowded(&top, slice_make("", 0), err)))
 		return -1;
 	for (size_t i = 0; i < scan->own->count; i++) {
 		const struct own_entry *entry = &scan->own->entries[i];

@@ -21,6 +21,11 @@ struct configuration_reading {
 	struct arena arena; /* texts that hold secrets nowhere else */
 	struct buf *files;  /* rendered; wiped at the end */
 	size_t file_count, file_room;
+	struct beside {
+		const char *from;
+		struct buf text;
+	} * besides; /* files beside lockstep.yml, each as it was when it was read first */
+	size_t beside_count;
 	pthread_t thread;
 	bool running, finished;
 	int result;
@@ -293,6 +298,9 @@ void configuration_close(struct configuration *configuration)
 	for (size_t i = 0; i < reading->file_count; i++)
 		buf_wipe_free(&reading->files[i]);
 	free(reading->files);
+	for (size_t i = 0; i < reading->beside_count; i++)
+		buf_wipe_free(&reading->besides[i].text);
+	free(reading->besides);
 	safe_close(&configuration->pinned);
 	safe_close(&reading->safe);
 	arena_free(&reading->arena);
@@ -408,8 +416,8 @@ static struct buf *new_file(struct configuration_reading *reading, size_t max)
 	return file;
 }
 
-static int read_beside(struct configuration *configuration, const struct config_file *file, struct buf *out,
-		       struct err *err)
+static int read_file(struct configuration *configuration, const struct config_file *file, struct buf *out,
+		     struct err *err)
 {
 	const char *folder = configuration->engine->project->dir;
 	AUTO(close_fd) int dir_fd = -1;
@@ -425,6 +433,30 @@ static int read_beside(struct configuration *configuration, const struct config_
 	return 0;
 }
 
+/* Read once: what is named, sent and written down is the same, whoever saves the file meanwhile. */
+static int read_beside(struct configuration *configuration, const struct config_file *file, size_t max, struct buf *out,
+		       struct err *err)
+{
+	struct configuration_reading *reading = configuration->reading;
+	struct beside *found = NULL;
+
+	for (size_t i = 0; i < reading->beside_count && !found; i++)
+		if (strcmp(reading->besides[i].from, file->from) == 0)
+			found = &reading->besides[i];
+	if (!found) {
+		struct buf text = BUF_SECRET(max);
+		if (read_file(configuration, file, &text, err)) {
+			buf_wipe_free(&text);
+			return -1;
+		}
+		reading->besides = mem_grow(reading->besides, reading->beside_count + 1, sizeof(*reading->besides));
+		found = &reading->besides[reading->beside_count++];
+		*found = (struct beside){ file->from, text };
+	}
+	buf_put_slice(out, buf_slice(&found->text));
+	return buf_check(out, file->from, err);
+}
+
 static int render_template(struct configuration *configuration, const struct config_file *file,
 			   const struct config_set *set, struct buf *out, struct err *err)
 {
@@ -436,7 +468,7 @@ static int render_template(struct configuration *configuration, const struct con
 	};
 	struct template_spec with_text = spec;
 
-	if (read_beside(configuration, file, &text, err))
+	if (read_beside(configuration, file, TEMPLATE_MAX, &text, err))
 		return -1;
 	with_text.text = buf_slice(&text);
 	return template_render(&with_text, set, out, err);
@@ -543,7 +575,7 @@ static int render_one(struct rendering *rendering, const struct config_file *fil
 	int result = file->kind == FILE_TEMPLATE
 			     ? render_template(configuration, file, rendering->set, out, err)
 		     : file->kind == FILE_ENV ? render_env(configuration, file, rendering->set, out, err)
-					      : read_beside(configuration, file, out, err);
+					      : read_beside(configuration, file, 2 * (size_t)TEMPLATE_MAX, out, err);
 	if (result)
 		return -1;
 	*add_rendered(rendering) = (struct rendered_file){

@@ -105,20 +105,25 @@ static int open_target(struct job *job, struct err *err)
 	return begin_target(job, err) || await_target(job, err) ? -1 : 0;
 }
 
-/* Hand edits by name, as the last scan of the fleet found them. */
+/* Hand edits of one server by name, as a scan found them. */
+static void tell_edits_of(struct engine *engine, const struct environment *environment, size_t server,
+			  const struct scan_result *scan)
+{
+	for (size_t e = 0; e < scan->edits_kept; e++) {
+		const struct server_edit *edit = &scan->edits[e];
+		event_emit(&engine->events, "edit",
+			   json_pack("{s:s, s:s, s:o, s:s, s:o, s:I}", "environment", environment->name, "server",
+				     environment->servers.items[server].place.text, "path",
+				     json_text(slice_of(edit->path)), "kind", edit->kind, "owner",
+				     json_cstr(edit->owner), "modified", (json_int_t)edit->modified));
+	}
+}
+
 static void tell_edits(struct engine *engine, const struct environment *environment, struct fleet *fleet)
 {
-	for (size_t i = 0; i < fleet_count(fleet); i++) {
-		const struct link_results *results = fleet_results(fleet, i);
-		for (size_t e = 0; results && e < results->scan.edits_kept; e++) {
-			const struct server_edit *edit = &results->scan.edits[e];
-			event_emit(&engine->events, "edit",
-				   json_pack("{s:s, s:s, s:o, s:s, s:o, s:I}", "environment", environment->name, "server",
-					     environment->servers.items[i].place.text, "path",
-					     json_text(slice_of(edit->path)), "kind", edit->kind, "owner",
-					     json_cstr(edit->owner), "modified", (json_int_t)edit->modified));
-		}
-	}
+	for (size_t i = 0; i < fleet_count(fleet); i++)
+		if (fleet_results(fleet, i))
+			tell_edits_of(engine, environment, i, &fleet_results(fleet, i)->scan);
 }
 
 static int begin_upstreams(struct job *job, struct err *err)
@@ -567,7 +572,8 @@ static int make_plan(struct job *job, const struct way *way, struct err *err)
 		if (!job->plan.configuration)
 			job->plan.servers[i].own_config = way->own_config[i];
 	}
-	tell_edits(job->engine, job->environment, job->fleet);
+	if (!job->look_later)
+		tell_edits(job->engine, job->environment, job->fleet);
 	return 0;
 }
 
@@ -667,13 +673,14 @@ static int configure_and_recover(struct job *job, struct err *err)
 	return configured;
 }
 
-/* What was looked for while the lease was asked for. */
-static void note_edits(struct job *job)
+/* What was looked for while the lease was asked for; `line` was the one then, also where it was
+ * made anew since. */
+static void note_edits(struct job *job, const struct link_results *line)
 {
 	job->look_later = false;
-	plan_note_edits(&job->plan, job->fleet);
-	tell_edits(job->engine, job->environment, job->fleet);
-	if (job->rollout.prepared && !fleet_results(job->fleet, 0)->scan.live)
+	plan_note_edits(&job->plan.servers[0], &line->scan);
+	tell_edits_of(job->engine, job->environment, 0, &line->scan);
+	if (job->rollout.prepared && !line->scan.live)
 		event_note(&job->engine->events, "warn", "%s: what was live could not be looked at for hand edits",
 			   job->environment->servers.items[0].place.text);
 }
@@ -728,9 +735,10 @@ static int plan_and_run(struct job *job, struct err *err)
 	/* Of a large release the stream's manifest is memory enough for now: it is described last. */
 	if (job->artifact.files <= DESCRIBED_MEANWHILE_MAX)
 		fleet_meanwhile(job->fleet, describe, job);
+	const struct link_results *line = fleet_results(job->fleet, 0);
 	int leased = rollout_lease(job->engine, &job->plan, job->fleet, &job->options, &job->rollout, &moved, err);
 	if (job->look_later)
-		note_edits(job);
+		note_edits(job, line);
 	if (leased) {
 		if (!job->rollout.outcome)
 			job->rollout.outcome = err->code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED : OUTCOME_REFUSED;

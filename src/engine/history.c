@@ -187,14 +187,17 @@ static int contents_of_now(struct engine *engine, struct configuration *configur
 	AUTO(safe_close) struct safe *safe = safe_open();
 	struct history_keys keys;
 
-	out->files_known = true;
-	return configuration_history_keys(engine, safe, &keys, err) ||
-			       configuration_entries(configuration, &out->entries.items, &out->entries.count,
-						     err) ||
-			       configuration_kept_files(configuration, secret_reveal(keys.fingerprint),
-							&out->files, err)
-		       ? -1
-		       : 0;
+	if (configuration_history_keys(engine, safe, &keys, err) ||
+	    configuration_entries(configuration, &out->entries.items, &out->entries.count, err))
+		return -1;
+	/* Without them the values are worth keeping all the same. */
+	out->files_known = configuration_kept_files(configuration, secret_reveal(keys.fingerprint), &out->files, err) == 0;
+	if (out->files_known)
+		return 0;
+	event_note(&engine->events, "warn", "this machine's history does not know these config files: %s", err->text);
+	err_clear(err);
+	out->files.count = 0;
+	return 0;
 }
 
 /* A rollback brings an earlier version: what it consists of is that of then. */

@@ -233,14 +233,11 @@ int plan_look(struct fleet *fleet, struct err *err)
 	return fleet_scan(fleet, NULL, false, err) ? err_wrap(err, "looking for hand edits") : 0;
 }
 
-void plan_note_edits(struct plan *plan, struct fleet *fleet)
+void plan_note_edits(struct plan_server *server, const struct scan_result *scan)
 {
-	for (size_t i = 0; i < plan->server_count; i++) {
-		const struct scan_result *scan = &fleet_results(fleet, i)->scan;
-		plan->servers[i].edits = scan->edits;
-		plan->servers[i].edits_kept = scan->edits_kept;
-		plan->servers[i].edit_count = scan->edit_count;
-	}
+	server->edits = scan->edits;
+	server->edits_kept = scan->edits_kept;
+	server->edit_count = scan->edit_count;
 }
 
 int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,
@@ -260,17 +257,17 @@ int plan_make(struct engine *engine, const struct environment *environment, enum
 	if (plan_need_all(environment, fleet, err))
 		return -1;
 	name_shape(plan);
-	plan_note_edits(plan, fleet);
 	plan->current = plan->server_count > 0;
 	config_only = kind == DEPLOYMENT_DEPLOY && plan->configuration && !plan->hotfix;
 	for (size_t i = 0; i < plan->server_count; i++) {
 		struct plan_server *server = &plan->servers[i];
 		const struct server_state *state = fleet_state(fleet, i);
-		const char *looked = fleet_results(fleet, i)->scan.live;
+		const struct scan_result *scan = &fleet_results(fleet, i)->scan;
 		server->server = &environment->servers.items[i];
 		server->label = server->server->place.text;
 		server->key = server_key(arena, server->server);
-		server->expect = looked ? looked : state->hello.live;
+		plan_note_edits(server, scan);
+		server->expect = scan->live ? scan->live : state->hello.live;
 		server->live = state_activation(state, server->expect);
 		server->own_config = plan->configuration ? plan->configuration->own_hex[i] : "";
 		server->shape_same = server->live && has_shape(server->live, plan);

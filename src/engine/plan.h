@@ -68,7 +68,7 @@ void plan_describe(struct engine *engine, struct plan *plan);
 /* Looks for hand edits and for what is live now: before plan_make, or with plan_note_edits
  * behind it where it is another release that goes there, which they do not change. */
 int plan_look(struct fleet *fleet, struct err *err) CHECKED;
-void plan_note_edits(struct plan *plan, struct fleet *fleet);
+void plan_note_edits(struct plan_server *server, const struct scan_result *scan);
 /* `fleet` is connected to all servers of the environment. *plan keeps its id, hotfix, again, reason, gates and configuration.
  * DEPLOYMENT_DEPLOY becomes DEPLOYMENT_CONFIG when only the configuration would change. */
 int plan_make(struct engine *engine, const struct environment *environment, enum deployment_kind kind,

@@ -169,9 +169,19 @@ static int prepare_all(struct run *run, const struct plan *plan, struct rollout 
 	return 0;
 }
 
-static int fail_before_decision(struct run *run, struct rollout *out, struct err *err)
+/* Every line is good, and no lease was taken: no server knows of this deployment. */
+static bool is_untouched(struct run *run)
 {
-	struct err why = *err;
+	bool untouched = true;
+
+	for (size_t i = 0; i < run->count; i++)
+		untouched = untouched && link_status(fleet_link(run->fleet, i)) == LINK_IDLE &&
+			    !link_leased(fleet_link(run->fleet, i));
+	return untouched;
+}
+
+static void undo(struct run *run)
+{
 	struct err hooks = ERR_INIT;
 
 	run_undo_hooks(run, HOOK_BEFORE_ACTIVATE, "prepared");
@@ -179,6 +189,14 @@ static int fail_before_decision(struct run *run, struct rollout *out, struct err
 	run_abandon(run);
 	if (run_hooks(run, HOOK_ON_FAILURE, "place", &hooks))
 		event_note(&run->engine->events, "warn", "%s", hooks.text);
+}
+
+static int fail_before_decision(struct run *run, struct rollout *out, struct err *err)
+{
+	struct err why = *err;
+
+	if (!is_untouched(run))
+		undo(run);
 	out->outcome = why.code == ERR_INTERRUPTED ? OUTCOME_INTERRUPTED
 		       : why.code == ERR_CONFLICT  ? OUTCOME_REFUSED
 						   : OUTCOME_FAILED;
@@ -309,10 +327,18 @@ static int settle_carried(struct run *run, const struct plan *plan, const struct
 
 	if (results->prepare.name)
 		run->names[0] = results->prepare.name;
-	/* Without a failure it is an interruption that came while the last answers were under way:
-	 * there is nothing left to go back from. A second one does not wait for them. */
-	if (link_status(link) != LINK_LOST && link_status(link) != LINK_BUSY)
-		return link_failure(link) ? fail_after_decision(run, out, err) : carried_through(carry, out, err);
+	if (link_status(link) != LINK_LOST && link_status(link) != LINK_BUSY) {
+		/* Without a failure it is an interruption that came while the last answers were under
+		 * way. Behind the receipt there is nothing left to go back from. */
+		if (!link_failure(link) && carry->record)
+			return carried_through(carry, out, err);
+		/* It is live, and only its receipt was not written? */
+		if (results->activate.name && carry->record && why.code != ERR_INTERRUPTED &&
+		    run_reconnect(run, &asking) == 0 && run_record(run, carry->record->event, NULL, &asking) == 0)
+			return carried_through(carry, out, err);
+		return fail_after_decision(run, out, err);
+	}
+	/* The line was lost, or is not waited for any more. */
 	if (run_reconnect(run, &asking)) {
 		out->outcome = OUTCOME_UNKNOWN;
 		err_set(err, ERR_MIXED, "%s\n%s: whether the new activation is live is unknown", why.text,
@@ -322,16 +348,32 @@ static int settle_carried(struct run *run, const struct plan *plan, const struct
 	const struct server_state *state = fleet_state(run->fleet, 0);
 	if (is_over(state, run->deployment)) {
 		out->servers[0].activation = state->hello.live;
-		return carried_through(carry, out, err);
+		carried_through(carry, out, err);
+		out->recorded = true;
+		return 0;
 	}
-	if (!state->pending || strcmp(state->pending->deployment, run->deployment) != 0 ||
-	    strcmp(state->pending->decided, "commit") != 0)
+	/* Somebody else may have deployed meanwhile: the journal still knows a receipt of ours. */
+	if (!state->pending)
+		return carry->record && run_record(run, carry->record->event, NULL, &asking) == 0
+			       ? carried_through(carry, out, err)
+			       : fail_before_decision(run, out, err);
+	if (strcmp(state->pending->deployment, run->deployment) != 0 || !*state->pending->decided)
 		return fail_before_decision(run, out, err);
 	run->names[0] = out->servers[0].activation = state->pending->name;
 	/* Perhaps only the receipt is missing; what is not live is not recorded. */
-	if (why.code != ERR_INTERRUPTED && carry->record && run_record(run, carry->record->event, NULL, &asking) == 0)
+	if (why.code != ERR_INTERRUPTED && carry->record && strcmp(state->pending->decided, "commit") == 0 &&
+	    run_record(run, carry->record->event, NULL, &asking) == 0)
 		return carried_through(carry, out, err);
 	return fail_after_decision(run, out, err);
+}
+
+/* What could not even be sent; what was looked for at the start may still be under way. */
+static int fail_unsent(struct run *run, struct rollout *out, struct err *err)
+{
+	struct err ignored = ERR_INIT;
+
+	(void)!fleet_connected(run->fleet, &ignored);
+	return fail_before_decision(run, out, err);
 }
 
 static int lease_and_prepare(struct run *run, const struct plan *plan, struct rollout *out, const uint64_t *before,
@@ -347,7 +389,7 @@ static int lease_and_prepare(struct run *run, const struct plan *plan, struct ro
 	event_step(&run->engine->events, "lease", NULL);
 	if (fault_point("engine.before_prepare", err) ||
 	    (carries && (fault_point("engine.before_decide", err) || fault_point("engine.before_activate", err))))
-		return fail_before_decision(run, out, err);
+		return fail_unsent(run, out, err);
 	/* What is sent ahead does not wait in line. */
 	run->lease.wait_ms = 0;
 	int result = prepare(run, plan, true, carries ? &carry : NULL, out, err);
@@ -370,7 +412,7 @@ static int lease_and_prepare(struct run *run, const struct plan *plan, struct ro
 		err_clear(err);
 		return 0;
 	}
-	return fail_before_decision(run, out, err);
+	return fail_unsent(run, out, err);
 }
 
 int rollout_lease(struct engine *engine, const struct plan *plan, struct fleet *fleet,

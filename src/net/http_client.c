@@ -43,7 +43,9 @@ void http_client_close(struct http_client **client)
 {
 	if (!*client)
 		return;
-	curl_easy_cleanup((*client)->easy);
+	/* Where nothing was asked, the library was not even loaded. */
+	if ((*client)->easy)
+		curl_easy_cleanup((*client)->easy);
 	mem_free_ptr(client);
 }
 

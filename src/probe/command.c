@@ -2,6 +2,7 @@
 #include "probe/internal.h"
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/fd.h"
 
 #include <errno.h>
@@ -101,6 +102,8 @@ static bool sign(struct question *question, const char *path)
 	return true;
 }
 
+enum { KEPT_MS = 600000 };
+
 /* Its version may be a library's word: where libraries lie, and its own beside it. That one is
  * replaced shows in its folder. */
 static void sign_libraries(struct question *question, const char *program)
@@ -118,6 +121,8 @@ static void sign_libraries(struct question *question, const char *program)
 					     "/usr/lib/aarch64-linux-gnu"};
 	char real[PATH_MAX], beside[PATH_MAX + 8], *slash;
 
+	/* A library that is overwritten in place changes no folder: nothing is kept for long. */
+	buf_printf(&question->key, "%lld ", (long long)(clock_mono_ms() / KEPT_MS));
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
 		if (!sign(question, places[i]))
 			buf_puts(&question->key, "- ");

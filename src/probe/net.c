@@ -215,8 +215,9 @@ static void find_owners(struct net *net)
 			wanted = read_fds(net, (int)pid, &looked_at);
 	if (proc)
 		closedir(proc);
-	/* One that may not be looked at can start another that may, with the same socket. */
-	for (size_t i = 0; i < net->port_count && !net->closed; i++)
+	/* One that may not be looked at, or that is not even listed (hidepid), can start another
+	 * that may, with the same socket. */
+	for (size_t i = 0; i < net->port_count && !net->closed && geteuid() == 0; i++)
 		if (!net->ports[i].process && looked_at < NET_FDS_MAX)
 			memory_keep(net->sink->memory, socket_key(net, net->ports[i].inode), SLICE(""));
 }

@@ -1,5 +1,6 @@
 #include "probe/turn.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 
 #include <fcntl.h>
@@ -8,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CORE_BYTES = 0, INPUTS_MAX = 2 << 20, QUICK_US = 20000 };
+enum { CORE_BYTES = 0, INPUTS_MAX = 2 << 20, QUICK_US = 20000, QUICK_WALL_MS = 500 };
 
 struct answer {
 	int fd;		  /* -1: none */
@@ -77,7 +78,7 @@ enum turn_status turn_take(const struct turn *turn, const struct probe_request *
 				  .memory = turn->memory,
 				  .inputs = turn->look ? &inputs : NULL,
 				  .common = common};
-	int64_t began_us = processor_us();
+	int64_t began_us = processor_us(), began_ms = clock_mono_ms();
 	struct slice kept;
 	struct err err = ERR_INIT;
 
@@ -87,5 +88,7 @@ enum turn_status turn_take(const struct turn *turn, const struct probe_request *
 		return TURN_FAILED;
 	if (turn->look && !answer.copy->overflow)
 		look_keep(turn->look, &sink, buf_slice(answer.copy));
-	return sink.programs || processor_us() - began_us > QUICK_US ? TURN_SLOW : TURN_QUICK;
+	/* One that waits (for a file server, say) would keep all others waiting. */
+	bool slow = processor_us() - began_us > QUICK_US || clock_mono_ms() - began_ms > QUICK_WALL_MS;
+	return sink.programs || slow ? TURN_SLOW : TURN_QUICK;
 }

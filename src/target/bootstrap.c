@@ -39,17 +39,19 @@ void bootstrap_quote(struct buf *out, const char *text)
  * first; they come again behind it), $a machine, $d digest, $z size, $p place, $l its .lockstep, $f the agent,
  * $t what is temporary. `ok` holds for a file that is really the agent: regular, not
  * a link, ours, and with the right digest. */
-/* /proc/sys/kernel/arch is there from Linux 6.1 on and saves a process. */
+/* `take` reads so many bytes and not one more, which busybox's head does not do.
+ * /proc/sys/kernel/arch is there from Linux 6.1 on and saves a process. */
 static const char script_tools[] =
 	"umask 077; "
 	"say() { printf '%s %s\\n' \"$m\" \"$*\"; }; "
 	"die() { say fail \"$@\"; exit 1; }; "
-	"for c in sha256sum head mktemp; do command -v $c >/dev/null 2>&1 || die tool $c; done; "
+	"for c in sha256sum dd mktemp; do command -v $c >/dev/null 2>&1 || die tool $c; done; "
 	"ok() { [ -f \"$1\" ] && [ ! -h \"$1\" ] && [ -O \"$1\" ] && "
 	"[ \"$(sha256sum <\"$1\" 2>/dev/null)\" = \"$d  -\" ]; }; "
 	"there() { [ -e \"$1\" ] || [ -h \"$1\" ]; }; "
-	"drop() { [ \"$1\" = 0 ] || head -c \"$1\" >/dev/null; }; "
-	"get() { [ \"$g\" = \"$a\" ] || { drop $((q + e)); say need \"$a\"; }; head -c \"$z\" >\"$1\" && "
+	"take() { dd bs=\"$1\" count=1 iflag=fullblock 2>/dev/null; }; "
+	"drop() { [ \"$1\" = 0 ] || take \"$1\" >/dev/null; }; "
+	"get() { [ \"$g\" = \"$a\" ] || { drop $((q + e)); say need \"$a\"; }; take \"$z\" >\"$1\" && "
 	"chmod 700 \"$1\" && ok \"$1\"; }; "
 	"read -r a 2>/dev/null </proc/sys/kernel/arch || "
 	"{ set -- $(uname -sm); a=$2; [ \"$1\" = Linux ] || die system \"$1\"; }; ";

@@ -38,7 +38,8 @@ struct link {
 	/* The process, and what it says before the agent does. */
 	struct loop_process *process;
 	struct bootstrap bootstrap;
-	bool talking; /* the agent has been started */
+	bool agent_asked; /* its bytes were asked for, which may be once */
+	bool talking;	  /* the agent has been started */
 	struct buf seen;
 	struct buf errors; /* the end of standard error */
 	struct frame_decoder decoder;

@@ -408,6 +408,11 @@ static void bootstrap_take(struct link *link, struct slice bytes)
 		case BOOTSTRAP_MORE:
 			return;
 		case BOOTSTRAP_NEED:
+			if (link->agent_asked) {
+				link_drop(link, ERR_NETWORK, "the server asks for the agent again and again");
+				return;
+			}
+			link->agent_asked = true;
 			agent_send(link, what);
 			break;
 		case BOOTSTRAP_WARN:

@@ -33,6 +33,13 @@ def points():
     return sorted(found)
 
 
+# What a deployment to a single server passes, most of it sent at once and answered later.
+ALONE = re.compile(
+    r"target\.(connect|scan|lease|prepare|activate|record)\.|engine\.(before_(prepare|decide|activate|record)|decided|recorded)$"
+    r"|agent\.(lease|prepare|receive|decide|activate|record)\."
+)
+
+
 def fault(point, action):
     name = "LOCKSTEP_FAULT_AGENT" if point.startswith("agent.") else "LOCKSTEP_FAULT"
     return {name: f"{point}={action}"}
@@ -54,6 +61,8 @@ class Bed:
     """Two servers and a laptop for all fault points: each test gets a place of its
     own with the old release live. What is built and connected once stays."""
 
+    CHECK = {"command": "test -e README.md", "within": "2s"}
+
     def __init__(self, folder):
         self.work = folder
         self.fleet = Fleet(folder / "fleet")
@@ -69,15 +78,16 @@ class Bed:
             "version": 1,
             "project": "shop",
             "source": str(repo.dir),
-            "deploy": {"path": "", "health": {"command": "test -e README.md", "within": "2s"}, "reload": "none"},
-            "environments": {"dev": {"servers": ["web1", "web2"]}},
+            "deploy": {"path": "", "health": self.CHECK, "reload": "none"},
+            "environments": {"dev": {"servers": []}},
         }
         self.run = Program(BINARY, folder / "home", folder / "project", self.fleet.ssh)
         self.count = 0
 
-    def begin(self):
+    def begin(self, servers=("web1", "web2"), health=CHECK):
         self.count += 1
-        self.config["deploy"]["path"] = f"srv/{self.count}"
+        self.config["deploy"].update(path=f"srv/{self.count}", health=health)
+        self.config["environments"]["dev"]["servers"] = list(servers)
         write_config(self.work / "project", self.config)
         self.deploy("old", check=True)
         return self
@@ -139,6 +149,25 @@ def test_a_fault_leaves_old_or_new_and_running_again_finishes(bed, point, action
     again = bed.deploy("new")
     assert again.code == 0, f"{result}\n\nagain:\n{again}"
     assert check_sound(bed) == ["new", "new"], f"{result}\n\nagain:\n{again}"
+
+
+@pytest.mark.parametrize("action", ["fail", "kill"])
+@pytest.mark.parametrize("point", filter(ALONE.match, points()))
+@pytest.mark.parametrize("health", ["none", Bed.CHECK], ids=["unchecked", "checked"])
+def test_so_it_is_with_a_single_server(shared_bed, health, point, action):
+    bed = shared_bed.begin(("web1",), health)
+    result = bed.deploy("new", **fault(point, action))
+    seen = check_sound(bed, ("web1",))
+    assert result.code != -signal.SIGABRT, str(result)
+    if result.code == 0:
+        assert seen == ["new"], str(result)
+    elif result.code == 8:
+        assert seen == ["old"], str(result)
+    elif result.code > 0:
+        assert result.code in (1, 2, 3, 4, 6, 10), str(result)
+    again = bed.deploy("new")
+    assert again.code == 0, f"{result}\n\nagain:\n{again}"
+    assert check_sound(bed, ("web1",)) == ["new"]
 
 
 @pytest.mark.san

@@ -293,6 +293,74 @@ static void busybox_can_run_the_script(void **state)
 	scratch_remove(&scratch);
 }
 
+/* An agent that says what is behind it on the line. */
+static const char reader[] = "#!/bin/sh\nprintf 'behind me: '; cat";
+
+static void expect_behind(const struct bootstrap *bootstrap, const char *const *shell, bool asks)
+{
+	AUTO(buf_free) struct buf input = BUF_INIT(MIB(2)), out = BUF_INIT(MIB(1)), errors = BUF_INIT(MIB(1));
+	AUTO(arena_free) struct arena arena = ARENA_INIT;
+	struct err err = ERR_INIT;
+	enum bootstrap_word word;
+	const char *what, *text, *argv[8];
+	size_t count = 0;
+	int status;
+	for (; shell[count]; count++)
+		argv[count] = shell[count];
+	argv[count++] = bootstrap_command;
+	argv[count] = NULL;
+	bootstrap_script_put(&input, bootstrap);
+	if (bootstrap->pushed)
+		buf_put_slice(&input, bootstrap->pushed->bytes);
+	buf_puts(&input, "early");
+	if (asks) {
+		buf_put_slice(&input, bootstrap->images[0].bytes);
+		buf_puts(&input, "early");
+	}
+	struct child_spec spec = {
+		.argv = argv, .stdin_fd = CHILD_PIPE, .stdout_fd = CHILD_PIPE, .stderr_fd = CHILD_PIPE};
+	MUST(child_run(&spec, buf_slice(&input), &out, &errors, 20000, &status, &err));
+	do
+		MUST(bootstrap_read(&out, bootstrap->mark, &arena, &word, &what, &text, &err));
+	while (word == BOOTSTRAP_NEED && asks);
+	assert_int_equal(word, BOOTSTRAP_START);
+	assert_string_equal(buf_str(&out), "behind me: early");
+}
+
+/* Whoever takes the agent's bytes off the line takes not one more. */
+static void what_comes_behind_is_the_agents(void **state)
+{
+	(void)state;
+	const char *busybox = is_installed("/bin/busybox") ? "/bin/busybox" : "/usr/bin/busybox";
+	const char *const busy[] = {busybox, "sh", "-c", NULL};
+	const char *const *const shells[] = {sh, busy};
+	struct agent_image own = images[0], foreign = {"mips", SLICE("of another machine"), {{0}}};
+	own.bytes = slice_of(reader);
+	digest_of(own.bytes, &own.digest);
+	for (size_t i = 0; i < ARRAY_LEN(shells); i++) {
+		struct scratch scratch;
+		AUTO(arena_free) struct arena arena = ARENA_INIT;
+		scratch_make(&scratch);
+		struct bootstrap bootstrap = bootstrap_of(scratch_at(&arena, &scratch, "place"), false);
+		bootstrap.images = &own;
+		bootstrap.early_len = strlen("early");
+		bootstrap.pushed = &own;
+		expect_behind(&bootstrap, shells[i], false); /* stored */
+		expect_behind(&bootstrap, shells[i], false); /* there already */
+		bootstrap.path = scratch_at(&arena, &scratch, "other");
+		bootstrap.pushed = &foreign;
+		expect_behind(&bootstrap, shells[i], true);
+		bootstrap.path = scratch_at(&arena, &scratch, "third");
+		bootstrap.pushed = NULL;
+		expect_behind(&bootstrap, shells[i], true);
+		bootstrap.observe = true;
+		bootstrap.path = scratch_at(&arena, &scratch, "fourth");
+		bootstrap.pushed = &own;
+		expect_behind(&bootstrap, shells[i], false);
+		scratch_remove(&scratch);
+	}
+}
+
 static void what_is_in_the_way_is_named(void **state)
 {
 	(void)state;
@@ -367,6 +435,7 @@ int main(void)
 		cmocka_unit_test(relative_paths_begin_at_home),
 		cmocka_unit_test(every_login_shell_does),
 		cmocka_unit_test(busybox_can_run_the_script),
+		cmocka_unit_test(what_comes_behind_is_the_agents),
 		cmocka_unit_test(what_is_in_the_way_is_named),
 		cmocka_unit_test(noise_before_the_mark_is_ignored_up_to_a_limit),
 	};
