@@ -54,10 +54,12 @@ bool object_present(struct store *store, const struct digest *digest, uint64_t s
 /* Opens whichever form of the object is there. */
 int object_file_open(struct store *store, const struct digest *digest, int *fd_out, bool *compressed_out,
 		struct err *err) CHECKED;
-/* Reads one open object to its end. READ_STRICTLY also checks the bytes on the disk
- * that do not reach the content. An error of the sink is returned as it is. */
-enum read_check { READ_UNCHECKED, READ_CHECKED, READ_STRICTLY };
-int object_file_read(int fd, bool compressed, enum read_check check, const struct digest *digest, store_sink *sink, void *context,
+/* Reads one open object to its end. READ_SIZED checks that it is `size` long and no digest,
+ * READ_STRICTLY also the bytes on the disk that do not reach the content; the others do not
+ * look at `size`. An error of the sink is returned as it is. */
+enum read_check { READ_SIZED, READ_CHECKED, READ_STRICTLY };
+int object_file_read(int fd, bool compressed, enum read_check check, const struct digest *digest, uint64_t size,
+		store_sink *sink, void *context,
 		struct err *err) CHECKED;
 
 /* object.c: digests by value, so that the manifests they come from need not stay. */

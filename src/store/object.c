@@ -137,6 +137,7 @@ struct reading {
 	void *context;
 	struct buf held;
 	enum read_check check;
+	uint64_t size; /* so far; of READ_SIZED */
 	bool sink_failed;
 };
 
@@ -153,7 +154,8 @@ static int pass_on(void *context, struct slice bytes, struct err *err)
 {
 	struct reading *reading = context;
 
-	if (reading->check == READ_UNCHECKED) {
+	if (reading->check == READ_SIZED) {
+		reading->size += bytes.len;
 		reading->sink_failed = reading->sink(reading->context, bytes, err) != 0;
 		return reading->sink_failed ? -1 : 0;
 	}
@@ -220,8 +222,8 @@ static int read_compressed(int fd, uint64_t size, struct reading *reading, struc
 	return 0;
 }
 
-int object_file_read(int fd, bool compressed, enum read_check check, const struct digest *digest, store_sink *sink,
-		     void *context, struct err *err)
+int object_file_read(int fd, bool compressed, enum read_check check, const struct digest *digest, uint64_t size,
+		     store_sink *sink, void *context, struct err *err)
 {
 	struct reading reading = {.sink = sink, .context = context, .held = BUF_INIT(STORE_PIECE), .check = check};
 	struct digest found;
@@ -235,7 +237,10 @@ int object_file_read(int fd, bool compressed, enum read_check check, const struc
 	digest_init(&reading.frame);
 	int result = compressed ? read_compressed(fd, (uint64_t)st.st_size, &reading, err)
 				: read_raw(fd, (uint64_t)st.st_size, &reading, err);
-	if (result == 0 && check != READ_UNCHECKED) {
+	if (result == 0 && check == READ_SIZED) {
+		if (reading.size != size)
+			result = err_set(err, ERR_INTERNAL, "its content has another size");
+	} else if (result == 0) {
 		digest_finish(&reading.content, &found);
 		if (digest_equal(&found, digest))
 			result = hand_out(&reading, err);
@@ -256,27 +261,27 @@ int object_file_read(int fd, bool compressed, enum read_check check, const struc
 	return result;
 }
 
-static int read_object(struct store *store, const struct digest *digest, enum read_check check, store_sink *sink,
-		       void *context, struct err *err)
+static int read_object(struct store *store, const struct digest *digest, enum read_check check, uint64_t size,
+		       store_sink *sink, void *context, struct err *err)
 {
 	AUTO(close_fd) int fd = -1;
 	bool compressed;
 
 	if (object_file_open(store, digest, &fd, &compressed, err))
 		return -1;
-	return object_file_read(fd, compressed, check, digest, sink, context, err);
+	return object_file_read(fd, compressed, check, digest, size, sink, context, err);
 }
 
 int store_read_object(struct store *store, const struct digest *digest, store_sink *sink, void *context,
 		      struct err *err)
 {
-	return read_object(store, digest, READ_CHECKED, sink, context, err);
+	return read_object(store, digest, READ_CHECKED, 0, sink, context, err);
 }
 
-int store_read_object_unchecked(struct store *store, const struct digest *digest, store_sink *sink, void *context,
-				struct err *err)
+int store_read_object_unchecked(struct store *store, const struct digest *digest, uint64_t size, store_sink *sink,
+				void *context, struct err *err)
 {
-	return read_object(store, digest, READ_UNCHECKED, sink, context, err);
+	return read_object(store, digest, READ_SIZED, size, sink, context, err);
 }
 
 static int collect(void *context, struct slice bytes, struct err *err)

@@ -54,9 +54,10 @@ bool store_has_object(struct store *store, const struct digest *digest);
 typedef int store_sink(void *context, struct slice bytes, struct err *err);
 int store_read_object(struct store *store, const struct digest *digest, store_sink *sink, void *context,
 		      struct err *err) CHECKED;
-/* The same for one whose receiver hashes it anyway: damage may be handed out. */
-int store_read_object_unchecked(struct store *store, const struct digest *digest, store_sink *sink, void *context,
-				struct err *err) CHECKED;
+/* The same for one whose receiver hashes it anyway: only its size is checked, and what is
+ * damaged otherwise is handed out. */
+int store_read_object_unchecked(struct store *store, const struct digest *digest, uint64_t size, store_sink *sink,
+				void *context, struct err *err) CHECKED;
 /* The whole content of an object of at most `max` bytes (verified), in the arena. */
 int store_load_object(struct store *store, const struct digest *digest, uint64_t max, struct arena *arena,
 		      struct slice *out, struct err *err) CHECKED;

@@ -74,7 +74,7 @@ static int run_check(void *context, int worker, size_t index, struct err *ignore
 	(void)worker;
 	(void)ignored;
 	if (open_check(verify->store, check, &fd, &err) ||
-	    object_file_read(fd, check->compressed, READ_STRICTLY, &check->digest, count_bytes, &check->bytes, &err))
+	    object_file_read(fd, check->compressed, READ_STRICTLY, &check->digest, 0, count_bytes, &check->bytes, &err))
 		check->why = mem_strdup(err.text);
 	else if (check->size != UINT64_MAX && check->size != check->bytes)
 		check->why = mem_strdup("the manifest gives another size");

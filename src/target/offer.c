@@ -223,7 +223,6 @@ struct making {
 	struct offer *offer;
 	struct compressor *compressor;
 	struct buf out;
-	uint64_t plain; /* bytes of the plain object under way */
 };
 
 /* A forecast that was wrong, or a stream whose readers are all gone, does not keep
@@ -277,36 +276,23 @@ static int put_header(struct making *making, const struct object_header *header,
 	return compressor_feed(making->compressor, buf_slice(&bytes), &making->out, err);
 }
 
-/* The server hashes all that comes, and asks again for what was wrong. */
-static int object_read(const struct offer *offer, const struct digest *digest, store_sink *sink, void *context,
-		       struct err *err)
+/* The server hashes all that comes, and asks again for what was wrong. One of another length
+ * would be taken for part of the next. */
+static int object_read(const struct offer *offer, const struct digest *digest, uint64_t size, store_sink *sink,
+		       void *context, struct err *err)
 {
-	return (offer->is_checked ? store_read_object : store_read_object_unchecked)(offer->owner->store, digest, sink,
-										     context, err);
-}
+	struct store *store = offer->owner->store;
 
-static int take_plain(void *context, struct slice bytes, struct err *err)
-{
-	struct making *making = context;
-	making->plain += bytes.len;
-	return take_content(making, bytes, err);
+	return offer->is_checked ? store_read_object(store, digest, sink, context, err)
+				 : store_read_object_unchecked(store, digest, size, sink, context, err);
 }
 
 static int put_plain(struct making *making, const struct entry *entry, struct err *err)
 {
 	struct object_header header = {.kind = OBJECT_PLAIN, .digest = entry->digest, .length = entry->size};
-	making->plain = 0;
-	if (put_header(making, &header, err) < 0 ||
-	    object_read(making->offer, &entry->digest, take_plain, making, err) < 0)
+	if (put_header(making, &header, err) < 0)
 		return -1;
-	/* One of another length would be taken for part of the next. */
-	if (making->plain == entry->size)
-		return 0;
-	char hex[DIGEST_HEX_LEN + 1];
-	digest_to_hex(&entry->digest, hex);
-	err_set(err, ERR_INTERNAL, "object %s is damaged: it has another size", hex);
-	return err_hint(err, "`lockstep store verify` lists all damage; once a damaged object is deleted, building or "
-			     "fetching the release again brings it back");
+	return object_read(making->offer, &entry->digest, entry->size, take_content, making, err);
 }
 
 static int collect(void *context, struct slice bytes, struct err *err)
@@ -339,9 +325,9 @@ static int put_delta(struct making *making, const struct offer_item *item, struc
 	if (!buf_reserve(old, item->base_size) || !buf_reserve(fresh, entry->size))
 		return 0;
 	/* A base that cannot be read costs bytes, not the deployment. */
-	if (object_read(offer, &item->base, collect, old, &ignored) < 0)
+	if (object_read(offer, &item->base, item->base_size, collect, old, &ignored) < 0)
 		return 0;
-	if (object_read(offer, &entry->digest, collect, fresh, err) < 0)
+	if (object_read(offer, &entry->digest, entry->size, collect, fresh, err) < 0)
 		return -1;
 	bool large = fresh->len + old->len > DELTA_LARGE_FROM;
 	AUTO(buf_free) struct buf delta = BUF_INIT(COMPRESS_PREFIX_MAX + KIB(256));
