@@ -6,10 +6,10 @@
  *	#define LIBPQ_ROWS(CALL, CALL_VOID) \
  *		CALL(int, PQsocket, (const PGconn * a), (a)) \
  *		CALL_VOID(void, PQfinish, (PGconn * a), (a))
- *	static struct { LIBPQ_ROWS(LIBRARY_POINTER, LIBRARY_POINTER) } loaded;
- *	static const char names[] = LIBPQ_ROWS(LIBRARY_NAME, LIBRARY_NAME);
- *	LIBPQ_ROWS(LIBRARY_CALL, LIBRARY_CALL_VOID)
+ *	LIBRARY(LIBPQ_ROWS, "libpq.so.5", "libpq5")
  *
+ * and says library_load(&library, err) before it calls one. Functions that take what their
+ * arguments say need more than a row: net/curl.c.
  * A row whose types are not those of the library's header does not compile. */
 #pragma once
 
@@ -43,3 +43,15 @@ int library_load(const struct library *library, struct err *err) CHECKED;
 	{                                                                                                    \
 		(loaded.name) arguments;                                                                     \
 	}
+
+/* `library`, and the functions of its rows. */
+#define LIBRARY(rows, its_soname, its_package)                                                               \
+	static struct {                                                                                      \
+		rows(LIBRARY_POINTER, LIBRARY_POINTER)                                                       \
+	} loaded;                                                                                            \
+	static const char names[] = rows(LIBRARY_NAME, LIBRARY_NAME);                                        \
+	static const struct library library = {.soname = its_soname,                                         \
+					       .package = its_package,                                       \
+					       .names = names,                                               \
+					       .functions = (void **)&loaded};                               \
+	rows(LIBRARY_CALL, LIBRARY_CALL_VOID)

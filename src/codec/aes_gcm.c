@@ -24,16 +24,7 @@
 	     (EVP_CIPHER_CTX * context, unsigned char *out, int *len, const unsigned char *in, int in_len),  \
 	     (context, out, len, in, in_len))
 
-static struct {
-	EVP_ROWS(LIBRARY_POINTER, LIBRARY_POINTER)
-} loaded;
-
-static const char names[] = EVP_ROWS(LIBRARY_NAME, LIBRARY_NAME);
-
-static const struct library library = {
-	.soname = "libcrypto.so.3", .package = "libssl3", .names = names, .functions = (void **)&loaded};
-
-EVP_ROWS(LIBRARY_CALL, LIBRARY_CALL_VOID)
+LIBRARY(EVP_ROWS, "libcrypto.so.3", "libssl3")
 
 static void context_free(EVP_CIPHER_CTX **context)
 {

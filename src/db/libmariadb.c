@@ -42,16 +42,7 @@
 	     (count, arguments, groups))                                                                     \
 	CALL(MYSQL_RES *, mysql_use_result, (MYSQL * mysql), (mysql))
 
-static struct {
-	LIBMARIADB_ROWS(LIBRARY_POINTER, LIBRARY_POINTER)
-} loaded;
-
-static const char names[] = LIBMARIADB_ROWS(LIBRARY_NAME, LIBRARY_NAME);
-
-static const struct library library = {
-	.soname = "libmariadb.so.3", .package = "libmariadb3", .names = names, .functions = (void **)&loaded};
-
-LIBMARIADB_ROWS(LIBRARY_CALL, LIBRARY_CALL_VOID)
+LIBRARY(LIBMARIADB_ROWS, "libmariadb.so.3", "libmariadb3")
 
 static int outcome;
 

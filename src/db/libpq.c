@@ -32,16 +32,7 @@
 	CALL(int, PQsocket, (const PGconn *conn), (conn))                                                    \
 	CALL(ConnStatusType, PQstatus, (const PGconn *conn), (conn))
 
-static struct {
-	LIBPQ_ROWS(LIBRARY_POINTER, LIBRARY_POINTER)
-} loaded;
-
-static const char names[] = LIBPQ_ROWS(LIBRARY_NAME, LIBRARY_NAME);
-
-static const struct library library = {
-	.soname = "libpq.so.5", .package = "libpq5", .names = names, .functions = (void **)&loaded};
-
-LIBPQ_ROWS(LIBRARY_CALL, LIBRARY_CALL_VOID)
+LIBRARY(LIBPQ_ROWS, "libpq.so.5", "libpq5")
 
 int libpq_start(struct err *err)
 {
